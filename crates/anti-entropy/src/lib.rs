@@ -1,0 +1,1 @@
+//! Finds and repairs differences between the copies of a shard.

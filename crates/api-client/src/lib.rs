@@ -1,0 +1,1 @@
+//! HTTP client for our own APIs.

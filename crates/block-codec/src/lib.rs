@@ -1,0 +1,1 @@
+//! Columns of values to compact, checksummed bytes and back.

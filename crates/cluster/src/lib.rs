@@ -1,0 +1,1 @@
+//! Decides which node does what for a write, a query or a statement.

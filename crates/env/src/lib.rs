@@ -1,0 +1,1 @@
+//! The only door to clock, disk, network, randomness and tasks.

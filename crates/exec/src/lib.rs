@@ -1,0 +1,1 @@
+//! Runs plan operators over rows, merges partial states, finishes the result.

@@ -1,0 +1,1 @@
+//! Keeps writes a peer could not take until it can.

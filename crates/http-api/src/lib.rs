@@ -1,0 +1,1 @@
+//! HTTP requests to calls and results to bytes; knows nothing of shards.

@@ -1,0 +1,1 @@
+//! The data node's cached copy of the metadata.

@@ -1,0 +1,1 @@
+//! Raft around the metadata, and the admin HTTP API.

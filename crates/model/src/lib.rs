@@ -1,0 +1,1 @@
+//! The nouns: point, tag, field, series key, time range, ids.

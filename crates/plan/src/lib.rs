@@ -1,0 +1,1 @@
+//! Syntax tree and schema to a checked plan, cut in two.

@@ -1,0 +1,1 @@
+//! Carries wire messages over gRPC.

@@ -1,0 +1,1 @@
+//! What we miss in std; nothing about databases.

@@ -1,0 +1,1 @@
+//! Shards of one node: log, memory table, data files.

@@ -1,0 +1,1 @@
+//! Log setup and the metric registry.
