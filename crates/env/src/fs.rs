@@ -1,0 +1,128 @@
+//! Files and directories.
+//!
+//! Calls block; whoever is on an async thread goes through [`crate::Env::blocking`]. What survives a crash is what a
+//! caller may count on, in both worlds: file contents and length after [`File::sync`], names after [`Fs::sync_dir`] of
+//! the directory that holds them. Nothing else.
+
+use std::fmt::Debug;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// To read; it must exist.
+    Read,
+    /// To read and write; it must exist.
+    ReadWrite,
+    /// To read and write; made when missing. Mode 0600.
+    Create,
+    /// To read and write; it must not exist yet. Mode 0600.
+    CreateNew,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The name alone.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// An open file. Positions are explicit, so one handle serves many threads.
+pub trait File: Send + Sync + Debug {
+    /// Reads at `offset` into `buf`; fewer bytes only at the end of the file.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`, growing the file as needed.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes contents and length durable. After an error nobody can know what reached the disk: never sync again and
+    /// count on it.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Cuts the file or fills it with zeros up to `len` bytes.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Its length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether it has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads exactly `buf.len()` bytes at `offset`; `UnexpectedEof` when there are fewer.
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_at(offset + done as u64, &mut buf[done..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Held while a process owns a directory; released when dropped or when the process ends.
+pub trait DirLock: Send + Sync + Debug {}
+
+/// A file system.
+pub trait Fs: Send + Sync + Debug {
+    /// Makes a directory and its parents, mode 0700; no error when it exists. Durable after syncing each parent.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+
+    /// The entries of a directory, sorted by name.
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Opens a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Gives a file or directory another name, replacing a file that has it. Durable after [`Fs::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Durable after [`Fs::sync_dir`].
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory with all it holds. Durable after [`Fs::sync_dir`] of its parent.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether a file or directory of this name exists.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Takes the lock of a directory (a file `name` in it). `WouldBlock` when another process holds it.
+    fn lock(&self, dir: &Path, name: &str) -> io::Result<Box<dyn DirLock>>;
+
+    /// Bytes that an unprivileged process may still write to the disk that holds `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+
+    /// The whole contents of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
+        file.read_exact_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Puts `bytes` into a file so that after a crash there is the old file or the new one, never a part: written
+    /// beside it, synced, renamed, directory synced.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let file = self.open(&beside, OpenMode::Create)?;
+        file.set_len(0)?;
+        file.write_at(0, bytes)?;
+        file.sync()?;
+        drop(file);
+        self.rename(&beside, path)?;
+        self.sync_dir(dir)
+    }
+}
