@@ -1,1 +1,3 @@
 //! Columns of values to compact, checksummed bytes and back.
+
+pub mod batch;
