@@ -1,1 +1,17 @@
-//! Files, environment and flags to plain Config structs.
+//! Files, environment and flags to plain `Config` structs.
+//!
+//! `keys` lists every key of every generation of the file, with its type and default: the one table from which files
+//! are checked, environment names are made, samples are printed and values are looked up. `file` reads TOML into
+//! [`Settings`], `env_vars` puts the environment over them, `data_node` turns them into the structs of `influxd`.
+//!
+//! This crate reads no files and no environment itself: the programs hand both in.
+
+pub mod data_node;
+pub mod env_vars;
+pub mod file;
+pub mod keys;
+pub mod print;
+pub mod text;
+
+pub use data_node::{DataNodeConfig, InvalidConfig, Mode};
+pub use file::{ConfigError, Settings, Warning};

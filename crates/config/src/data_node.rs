@@ -1,0 +1,352 @@
+//! The settings of `influxd` as plain structs, and what kind of node they make.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::file::Settings;
+
+/// What a configured node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A member of a classic cluster, with the roles that are on. Starts a cluster of its own when it has no peers and
+    /// was a member of none.
+    Classic {
+        /// Meta HTTP addresses to join, tried in turn; empty when none were given.
+        join: Vec<String>,
+        /// Takes part in consensus.
+        meta: bool,
+        /// Holds shards.
+        data: bool,
+    },
+    /// A data node of an Enterprise-style cluster that waits to be added.
+    Unjoined,
+}
+
+/// Everything that `influxd` needs to start.
+#[derive(Clone, Debug)]
+pub struct DataNodeConfig {
+    /// What the node is.
+    pub mode: Mode,
+    /// The name that other nodes reach this one by.
+    pub hostname: String,
+    /// Metadata directory: identity, Raft log, cached metadata.
+    pub meta_dir: PathBuf,
+    /// Where node-to-node calls arrive (8088).
+    pub rpc_bind: String,
+    /// Where the admin API listens (8091).
+    pub meta_http_bind: String,
+    /// Where clients connect (8086).
+    pub http_bind: String,
+    /// Whether `CREATE DATABASE` makes a default policy.
+    pub retention_autocreate: bool,
+    /// A follower that hears nothing for this long stands for election.
+    pub election_timeout: Duration,
+    /// Shard groups that one policy may have.
+    pub shard_groups_max: usize,
+    /// Shards live here.
+    pub data_dir: PathBuf,
+    /// Relaxed durability: syncs are at most this far apart. Zero syncs before every acknowledgement.
+    pub wal_fsync_delay: Duration,
+    /// Memory of one shard's unflushed rows that triggers a flush, bytes.
+    pub flush_bytes: u64,
+    /// A shard that took no writes for this long is flushed.
+    pub flush_idle: Duration,
+    /// Connecting to a peer gives up after this.
+    pub dial_timeout: Duration,
+    /// A write is answered within this.
+    pub write_timeout: Duration,
+    /// A remote read is answered within this; zero for no limit of its own.
+    pub shard_reader_timeout: Duration,
+    /// A statement is answered within this; zero for no limit.
+    pub query_timeout: Duration,
+    /// Queries that may run at once; 0 for no limit.
+    pub concurrent_queries_max: usize,
+    /// Windows that one `SELECT` may have; 0 for no limit.
+    pub select_buckets_max: usize,
+    /// Whether writes for unreachable owners are kept.
+    pub handoff_enabled: bool,
+    /// Where they are kept.
+    pub handoff_dir: PathBuf,
+    /// Bytes kept for one node.
+    pub handoff_bytes_max: u64,
+    /// Kept for at most this long.
+    pub handoff_age_max: Duration,
+    /// First pause between attempts to deliver.
+    pub handoff_retry: Duration,
+    /// Longest pause between attempts to deliver.
+    pub handoff_retry_max: Duration,
+    /// Whether replicas are compared and repaired.
+    pub anti_entropy_enabled: bool,
+    /// How often.
+    pub anti_entropy_interval: Duration,
+    /// Whether expired shards are dropped.
+    pub retention_enabled: bool,
+    /// How often that is checked.
+    pub retention_interval: Duration,
+    /// Largest body of a write, bytes; 0 for no limit.
+    pub body_bytes_max: u64,
+    /// Rows of an answer that is not chunked; 0 for no limit.
+    pub rows_max: usize,
+    /// Client connections; 0 for no limit.
+    pub connections_max: usize,
+    /// Whether requests are logged.
+    pub access_log: bool,
+    /// `error`, `warn`, `info` or `debug`.
+    pub log_level: String,
+    /// `auto`, `logfmt` or `json`.
+    pub log_format: String,
+}
+
+/// Settings that cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}. To generate a valid configuration file run `influxd config > influxdb.generated.conf`")]
+pub struct InvalidConfig(pub String);
+
+impl DataNodeConfig {
+    /// Turns settings into structs. `join_flag` is the value of `-join`, `hostname_flag` that of `-hostname`.
+    ///
+    /// # Errors
+    /// One sentence on what cannot be.
+    pub fn new(
+        settings: &Settings,
+        join_flag: Option<&str>,
+        hostname_flag: Option<&str>,
+    ) -> Result<DataNodeConfig, InvalidConfig> {
+        check_supported(settings)?;
+        let hostname = hostname_flag.map_or_else(|| settings.text("", "hostname"), str::to_owned);
+        let hostname = if hostname.is_empty() { "localhost".to_owned() } else { hostname };
+        let mode = mode(settings, join_flag)?;
+        // In the classic file the shared listener is `[meta] bind-address`; the top-level one serves otherwise.
+        let rpc_bind = if settings.is_set("meta", "bind-address") || !settings.is_set("", "bind-address") {
+            settings.text("meta", "bind-address")
+        } else {
+            settings.text("", "bind-address")
+        };
+        let config = DataNodeConfig {
+            mode,
+            hostname,
+            meta_dir: settings.text("meta", "dir").into(),
+            rpc_bind,
+            meta_http_bind: settings.text("meta", "http-bind-address"),
+            http_bind: settings.text("http", "bind-address"),
+            retention_autocreate: settings.bool("meta", "retention-autocreate").unwrap_or(true),
+            election_timeout: settings.duration("meta", "election-timeout"),
+            shard_groups_max: count(settings, "meta", "max-shard-groups-per-policy")?,
+            data_dir: settings.text("data", "dir").into(),
+            wal_fsync_delay: settings.duration("data", "wal-fsync-delay"),
+            flush_bytes: count(settings, "data", "cache-snapshot-memory-size")? as u64,
+            flush_idle: settings.duration("data", "cache-snapshot-write-cold-duration"),
+            dial_timeout: settings.duration("cluster", "dial-timeout"),
+            write_timeout: settings.duration("cluster", "write-timeout"),
+            shard_reader_timeout: settings.duration("cluster", "shard-reader-timeout"),
+            query_timeout: settings.duration("cluster", "query-timeout"),
+            concurrent_queries_max: count(settings, "cluster", "max-concurrent-queries")?,
+            select_buckets_max: count(settings, "cluster", "max-select-buckets")?,
+            handoff_enabled: settings.bool("hinted-handoff", "enabled").unwrap_or(true),
+            handoff_dir: settings.text("hinted-handoff", "dir").into(),
+            handoff_bytes_max: count(settings, "hinted-handoff", "max-size")? as u64,
+            handoff_age_max: positive(settings, "hinted-handoff", "max-age")?,
+            handoff_retry: positive(settings, "hinted-handoff", "retry-interval")?,
+            handoff_retry_max: positive(settings, "hinted-handoff", "retry-max-interval")?,
+            anti_entropy_enabled: settings.bool("anti-entropy", "enabled").unwrap_or(true),
+            anti_entropy_interval: positive(settings, "anti-entropy", "check-interval")?,
+            retention_enabled: settings.bool("retention", "enabled").unwrap_or(true),
+            retention_interval: positive(settings, "retention", "check-interval")?,
+            body_bytes_max: count(settings, "http", "max-body-size")? as u64,
+            rows_max: count(settings, "http", "max-row-limit")?,
+            connections_max: count(settings, "http", "max-connection-limit")?,
+            access_log: settings.bool("http", "log-enabled").unwrap_or(true),
+            log_level: settings.text("logging", "level"),
+            log_format: settings.text("logging", "format"),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Where others reach the address `bind` of this node: a bind address without a host gets the host name.
+    pub fn advertised(&self, bind: &str) -> String {
+        let (host, port) = bind.rsplit_once(':').unwrap_or((bind, ""));
+        match host {
+            "" | "0.0.0.0" | "[::]" => format!("{}:{port}", self.hostname),
+            _ => bind.to_owned(),
+        }
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let (meta, data) = match &self.mode {
+            Mode::Classic { meta, data, .. } => (*meta, *data),
+            Mode::Unjoined => (false, true),
+        };
+        let missing = |what: &str| Err(InvalidConfig(format!("{what} must be specified")));
+        if (meta || data) && self.meta_dir.as_os_str().is_empty() {
+            return missing("Meta.Dir");
+        }
+        if data && self.data_dir.as_os_str().is_empty() {
+            return missing("Data.Dir");
+        }
+        if self.handoff_enabled && self.handoff_dir.as_os_str().is_empty() {
+            return missing("HintedHandoff.Dir");
+        }
+        for (key, bind) in [
+            ("[meta] bind-address", &self.rpc_bind),
+            ("[meta] http-bind-address", &self.meta_http_bind),
+            ("[http] bind-address", &self.http_bind),
+        ] {
+            let port = bind.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none() {
+                return Err(InvalidConfig(format!("{key}: {bind:?} is not of the form host:port")));
+            }
+        }
+        if !["error", "warn", "info", "debug"].contains(&self.log_level.to_ascii_lowercase().as_str()) {
+            return Err(InvalidConfig(format!(
+                "[logging] level: {:?} is none of error, warn, info, debug",
+                self.log_level
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What the file asks for and this server cannot do must stop it, not be ignored.
+fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> {
+    let not_yet = |what: &str| Err(InvalidConfig(format!("{what} is not supported yet; remove it or switch it off")));
+    if let Some(listener) = settings.listeners_enabled().first() {
+        return not_yet(&format!("[{listener}] enabled = true"));
+    }
+    for (table, name) in [
+        ("http", "auth-enabled"),
+        ("http", "https-enabled"),
+        ("meta", "https-enabled"),
+        ("meta", "meta-tls-enabled"),
+        ("meta", "meta-auth-enabled"),
+        ("meta", "ensure-fips"),
+        ("cluster", "https-enabled"),
+        ("http", "unix-socket-enabled"),
+    ] {
+        if settings.bool(table, name) == Some(true) {
+            return not_yet(&format!("[{table}] {name} = true"));
+        }
+    }
+    let licence = |name| !settings.text("enterprise", name).is_empty();
+    if licence("license-key") && licence("license-path") {
+        return Err(InvalidConfig("license-key and license-path must not both be set".to_owned()));
+    }
+    let engine = settings.text("data", "engine");
+    if engine != "tsm1" {
+        return Err(InvalidConfig(format!("unrecognized engine {engine}")));
+    }
+    Ok(())
+}
+
+/// The table of `docs/operating` on modes, in its order.
+fn mode(settings: &Settings, join_flag: Option<&str>) -> Result<Mode, InvalidConfig> {
+    let join_text = join_flag.map_or_else(|| settings.text("", "join"), str::to_owned);
+    let join: Vec<String> = join_text.split(',').map(strip_scheme).filter(|peer| !peer.is_empty()).collect();
+    if join.is_empty() && !join_text.trim().is_empty() {
+        return Err(InvalidConfig(format!("-join {join_text:?} names no address")));
+    }
+    for peer in &join {
+        let port = peer.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        if port.is_none_or(|(host, _)| host.is_empty()) {
+            return Err(InvalidConfig(format!("-join {peer:?} is not of the form host:port")));
+        }
+    }
+    let (meta, data) = (settings.bool("meta", "enabled"), settings.bool("data", "enabled"));
+    let (meta_on, data_on) = (meta.unwrap_or(true), data.unwrap_or(true));
+    if !meta_on && !data_on {
+        return Err(InvalidConfig("either Meta, Data, or both must be enabled".to_owned()));
+    }
+    if !join.is_empty() {
+        return Ok(Mode::Classic { join, meta: meta_on, data: data_on });
+    }
+    let enterprise_file = meta.is_none() && settings.looks_like_enterprise() && !settings.is_set("data", "enabled");
+    if meta == Some(false) || enterprise_file {
+        return Ok(Mode::Unjoined);
+    }
+    Ok(Mode::Classic { join: Vec::new(), meta: meta_on, data: data_on })
+}
+
+/// Old init scripts show an address with a scheme.
+fn strip_scheme(peer: &str) -> String {
+    let peer = peer.trim();
+    let peer = peer.strip_prefix("http://").or_else(|| peer.strip_prefix("https://")).unwrap_or(peer);
+    peer.trim_end_matches('/').to_owned()
+}
+
+fn positive(settings: &Settings, table: &str, name: &str) -> Result<Duration, InvalidConfig> {
+    let value = settings.duration(table, name);
+    if value.is_zero() {
+        return Err(InvalidConfig(format!("{name} must be positive")));
+    }
+    Ok(value)
+}
+
+fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
+    let value = settings.int(table, name);
+    usize::try_from(value).map_err(|_| InvalidConfig(format!("{name} must be non-negative")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str, join: Option<&str>) -> Result<DataNodeConfig, String> {
+        let (settings, _) = Settings::read("f", text).expect("a file");
+        DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refused(text: &str, join: Option<&str>, want: &str) {
+        let error = config(text, join).expect_err("settings that cannot be served");
+        assert!(error.starts_with(want), "{error}");
+    }
+
+    fn classic(join: &[&str], meta: bool, data: bool) -> Mode {
+        Mode::Classic { join: join.iter().map(|peer| (*peer).to_owned()).collect(), meta, data }
+    }
+
+    #[test]
+    fn roles_follow_the_keys_of_the_guide() {
+        let mode = |text: &str, join| config(text, join).expect("settings").mode;
+        assert_eq!(mode("", None), classic(&[], true, true));
+        assert_eq!(mode("[meta]\nenabled = true\n[data]\nenabled = false", None), classic(&[], true, false));
+        assert_eq!(
+            mode("[meta]\nenabled = false\n[data]\nenabled = true", Some("http://a:8091/, b:8091")),
+            classic(&["a:8091", "b:8091"], false, true)
+        );
+        assert_eq!(mode("[meta]\nenabled = false", None), Mode::Unjoined);
+        assert_eq!(mode("[enterprise]\nlicense-key = \"x\"", None), Mode::Unjoined);
+        assert_eq!(mode("join = \"c:8091\"", None), classic(&["c:8091"], true, true));
+    }
+
+    #[test]
+    fn addresses_without_a_host_get_the_name() {
+        let config = config("hostname = \"web-01\"\n[meta]\nbind-address = \"10.0.0.1:8088\"", None).expect("settings");
+        assert_eq!(config.advertised(&config.rpc_bind), "10.0.0.1:8088");
+        assert_eq!(config.advertised(&config.http_bind), "web-01:8086");
+        assert_eq!(config.advertised("0.0.0.0:1"), "web-01:1");
+    }
+
+    #[test]
+    fn the_top_level_address_serves_when_the_classic_one_is_absent() {
+        assert_eq!(config("bind-address = \":9088\"", None).expect("settings").rpc_bind, ":9088");
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        refused("[meta]\nenabled = false\n[data]\nenabled = false", None, "either Meta, Data, or both must be enabled");
+        refused("[meta]\ndir = \"\"", None, "Meta.Dir must be specified");
+        refused("[data]\ndir = \"\"", None, "Data.Dir must be specified");
+        refused("[hinted-handoff]\ndir = \"\"", None, "HintedHandoff.Dir must be specified");
+        refused("[retention]\ncheck-interval = \"0s\"", None, "check-interval must be positive");
+        refused("[http]\nbind-address = \"8086\"", None, "[http] bind-address: \"8086\" is not of the form host:port");
+        refused("[http]\nauth-enabled = true", None, "[http] auth-enabled = true is not supported yet");
+        refused("[[udp]]\nenabled = true", None, "[udp] enabled = true is not supported yet");
+        refused("[data]\nengine = \"b1\"", None, "unrecognized engine b1");
+        refused("", Some("nowhere"), "-join \"nowhere\" is not of the form host:port");
+        refused("", Some(","), "-join \",\" names no address");
+        refused("[enterprise]\nlicense-key = \"a\"\nlicense-path = \"b\"", None, "license-key and license-path");
+        refused("[logging]\nlevel = \"loud\"", None, "[logging] level: \"loud\"");
+        refused("[hinted-handoff]\nmax-size = -1", None, "max-size must be non-negative");
+    }
+}

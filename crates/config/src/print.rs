@@ -1,0 +1,55 @@
+//! Settings as a file that can be read again.
+
+use crate::file::{Setting, Settings};
+use crate::keys::KEYS;
+use crate::text::print_duration;
+
+/// The whole configuration as TOML, defaults included. Reading it gives the same settings.
+pub fn print(settings: &Settings) -> String {
+    let mut out = String::new();
+    let mut table = "";
+    for key in KEYS {
+        let Some(value) = settings.get(key.table, key.name) else { continue };
+        if key.table != table {
+            table = key.table;
+            out.push_str(&format!("\n[{table}]\n"));
+        }
+        let indent = if table.is_empty() { "" } else { "  " };
+        out.push_str(&format!("{indent}{} = {}\n", key.name, literal(&value)));
+    }
+    out
+}
+
+fn literal(value: &Setting) -> String {
+    match value {
+        Setting::Bool(value) => value.to_string(),
+        Setting::Int(value) => value.to_string(),
+        Setting::Number(value) => format!("{value:?}"),
+        Setting::Duration(value) => quoted(&print_duration(*value)),
+        Setting::Text(value) => quoted(value),
+        Setting::List(values) => {
+            let items: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("[{}]", items.join(", "))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_reads_the_same() {
+        let text = "hostname = \"a\\\"b\"\n[meta]\nenabled = true\n[http]\naccess-log-status-filters = [\"4xx\"]\n";
+        let (settings, _) = Settings::read("f", text).expect("a file");
+        let printed = print(&settings);
+        let (again, warnings) = Settings::read("f", &printed).expect("a file");
+        assert_eq!(warnings, []);
+        assert_eq!(print(&again), printed);
+        assert!(printed.contains("\n[meta]\n  enabled = true\n") && printed.contains("write-timeout = \"10s\""));
+    }
+}
