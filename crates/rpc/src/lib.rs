@@ -1,1 +1,18 @@
-//! Carries wire messages over gRPC.
+//! Carries `wire` messages over gRPC: channels, deadlines, the listener.
+//!
+//! `channels` keeps one connection per peer and lane, so that a bulk copy never delays a heartbeat; `client` makes calls
+//! with a deadline and tells "the peer said no" from "the peer was not reached"; `server` tells HTTP/1 and HTTP/2 apart
+//! on accept and serves both on one port.
+
+pub mod channels;
+pub mod client;
+pub mod server;
+
+/// The service of the peers, as generated.
+#[allow(missing_debug_implementations, unreachable_pub, clippy::all, reason = "generated code")]
+pub mod peer {
+    include!(concat!(env!("OUT_DIR"), "/mainstem.peer.v1.rs"));
+}
+
+pub use channels::{Channels, Lane};
+pub use client::{CallError, call};

@@ -1,0 +1,68 @@
+//! Calls with a deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tonic::{Code, Response, Status};
+
+use crate::channels::{Channels, Lane};
+use crate::peer::peer_client::PeerClient;
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The peer was not reached, or the connection broke: whether it acted on the call is not known.
+    #[error("{0}")]
+    Unreachable(String),
+    /// No answer in time: whether the peer acted on the call is not known.
+    #[error("no answer from {peer} within {within:?}")]
+    Timeout {
+        /// The address.
+        peer: String,
+        /// The deadline.
+        within: Duration,
+    },
+    /// The peer answered that it will not.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Makes one call to `address`, bounded by `deadline`, connecting included.
+///
+/// # Errors
+/// See [`CallError`]; an error made locally counts as unreachable, one made by the peer as refused.
+pub async fn call<T, F, Fut>(
+    channels: &Channels,
+    address: &str,
+    lane: Lane,
+    deadline: Duration,
+    method: F,
+) -> Result<T, CallError>
+where
+    F: FnOnce(PeerClient<tonic::transport::Channel>) -> Fut,
+    Fut: Future<Output = Result<Response<T>, Status>>,
+{
+    let client = PeerClient::new(channels.get(address, lane)?)
+        .max_decoding_message_size(wire::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(wire::MESSAGE_BYTES_MAX);
+    match tokio::time::timeout(deadline, method(client)).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(classify(address, &status)),
+        Err(_) => Err(CallError::Timeout { peer: address.to_owned(), within: deadline }),
+    }
+}
+
+/// A status that the transport made carries a source; one that the peer sent does not.
+pub fn classify(address: &str, status: &Status) -> CallError {
+    let made_here = std::error::Error::source(status).is_some();
+    if made_here || matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown) {
+        let mut text = status.message().to_owned();
+        let mut source = std::error::Error::source(status);
+        while let Some(error) = source {
+            text = error.to_string();
+            source = error.source();
+        }
+        return CallError::Unreachable(format!("{address}: {text}"));
+    }
+    CallError::Refused(format!("{address}: {}", status.message()))
+}

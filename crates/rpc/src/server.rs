@@ -1,0 +1,88 @@
+//! The listener of the port that nodes talk to each other on.
+//!
+//! gRPC and plain HTTP share the port; the first bytes of a connection tell which it is. A call whose caller gave up is
+//! dropped at once, so whatever must finish is spawned by the handler, never awaited inline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use env::{Env, Listener};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{Semaphore, watch};
+use tonic::service::Routes;
+
+use crate::peer::peer_server::{Peer, PeerServer};
+
+/// Request headers must arrive within this.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections that are served at once; more are closed.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// After a failed accept (out of descriptors, say) the listener rests this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The routes of a peer service, to be merged with plain HTTP ones.
+pub fn routes<P: Peer>(service: P) -> Router {
+    let service = PeerServer::new(service)
+        .max_decoding_message_size(wire::MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(wire::MESSAGE_BYTES_MAX);
+    // Without the reset an unknown path would answer 200 with a gRPC status.
+    Routes::new(service).into_axum_router().reset_fallback()
+}
+
+/// Serves `app` on `listener` until `shutdown` turns true; then no connection is accepted any more and open ones are
+/// told to finish.
+///
+/// # Errors
+/// None at present; a failed accept is logged and tried again.
+pub async fn serve(env: Env, listener: Listener, app: Router, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            // Losing an accept that did not finish loses nothing: the connection stays in the kernel's queue.
+            accepted = listener.accept() => accepted,
+            _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let (app, mut shutdown) = (app.clone(), shutdown.clone());
+        env.spawn(async move {
+            let _permit = permit;
+            let builder = builder();
+            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+            tokio::pin!(connection);
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = shutdown.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+            }
+            // What the peer still wants is bounded by its own deadlines.
+            let _ = connection.await;
+        });
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT).auto_date_header(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(8 << 20);
+    builder
+}
