@@ -1,1 +1,29 @@
 //! Syntax tree and schema to a checked plan, cut in two.
+//!
+//! A `SELECT` becomes a [`SelectPlan`]: for every measurement a [`ShardPlan`], the part below the cut that runs where
+//! the shards are, and one [`FinishPlan`], the part above it that runs at the coordinator. Planning is two calls with
+//! the coordinator's I/O between them: `analyse` tells which schema is needed, `plan_select` does the rest.
+//!
+//! Invariants
+//! - What compiles is complete: names are resolved, types chosen, ranges half open, windows and fills decided. Nobody
+//!   below looks at the syntax tree again.
+//! - Plans are data. Bytes that decode to a [`ShardPlan`] obey every invariant that its types promise.
+//!
+//! Not here: defaults of databases and retention policies, which shards a plan goes to, and anything that touches a row.
+
+pub mod error;
+pub mod expr;
+pub mod finish_plan;
+pub mod schema;
+pub mod select_plan;
+pub mod shard_plan;
+pub mod window;
+
+pub use error::PlanError;
+pub use expr::{Expr, MathFunction, Node, Operator};
+pub use finish_plan::{Absent, Exponential, Fill, FinishPlan, OutputColumn, RowTime, Stream, Transform, Warmup};
+pub use influxql::ast::Direction;
+pub use schema::{Catalog, Schema};
+pub use select_plan::{Input, OutputPlan, SelectPlan, TargetPlan};
+pub use shard_plan::{Column, ColumnKind, Function, PartialCall, ShardPlan, Work};
+pub use window::{Window, Zone};
