@@ -39,12 +39,23 @@ pub trait File: Send + Sync + Debug {
     /// Writes all of `bytes` at `offset`, growing the file as needed.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Writes the parts one behind the other at `offset`, as one [`File::write_at`] of all of them would.
+    fn write_parts_at(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+        self.write_at(offset, &parts.concat())
+    }
+
     /// Makes contents and length durable. After an error nobody can know what reached the disk: never sync again and
     /// count on it.
     fn sync(&self) -> io::Result<()>;
 
     /// Cuts the file or fills it with zeros up to `len` bytes.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Sees to it that the first `len` bytes have their place on the disk, growing the file with zeros as needed; never
+    /// cuts it. `StorageFull` when they have none; the file is then as long as before.
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        if self.len()? < len { self.set_len(len) } else { Ok(()) }
+    }
 
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -93,6 +104,11 @@ pub trait Fs: Send + Sync + Debug {
     /// Whether a file or directory of this name exists.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
+    /// The length of a file in bytes, without opening it.
+    fn file_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.open(path, OpenMode::Read)?.len()
+    }
+
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
@@ -101,6 +117,20 @@ pub trait Fs: Send + Sync + Debug {
 
     /// Bytes that an unprivileged process may still write to the disk that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+
+    /// [`Fs::create_dir_all`] whose result survives a crash: every directory that got a new entry is synced.
+    fn create_dir_durable(&self, dir: &Path) -> io::Result<()> {
+        let mut parents = Vec::new();
+        let mut missing = dir;
+        while !self.exists(missing)? {
+            let Some(parent) = missing.parent() else { break };
+            // The parent of a relative name of one part is the empty path: the current directory.
+            parents.push(if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+            missing = parents[parents.len() - 1];
+        }
+        self.create_dir_all(dir)?;
+        parents.iter().rev().try_for_each(|parent| self.sync_dir(parent))
+    }
 
     /// The whole contents of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! Streams between hosts.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,11 +14,20 @@ use crate::{Env, World};
 #[derive(Debug)]
 pub struct Listener(ListenerKind);
 
-#[derive(Debug)]
 enum ListenerKind {
     Real(tokio::net::TcpListener),
     #[cfg(feature = "simulated")]
     Simulated(turmoil::net::TcpListener),
+}
+
+impl fmt::Debug for ListenerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenerKind::Real(listener) => listener.fmt(f),
+            #[cfg(feature = "simulated")]
+            ListenerKind::Simulated(listener) => f.debug_tuple("Simulated").field(&listener.local_addr()).finish(),
+        }
+    }
 }
 
 /// A stream of bytes to a peer, both ways.

@@ -1,7 +1,7 @@
 //! The real world: the operating system's clock, files and random numbers.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -100,6 +100,10 @@ impl Fs for RealFs {
         fs::remove_dir_all(path)
     }
 
+    fn file_bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         path.try_exists()
     }
@@ -130,6 +134,9 @@ struct RealLock(#[expect(dead_code, reason = "closing the file releases the lock
 
 impl DirLock for RealLock {}
 
+/// The most parts that the system takes in one call (`IOV_MAX`).
+const PARTS_PER_WRITE_MAX: usize = 1024;
+
 #[derive(Debug)]
 struct RealFile(fs::File);
 
@@ -142,8 +149,44 @@ impl File for RealFile {
         self.0.write_all_at(bytes, offset)
     }
 
+    fn write_parts_at(&self, mut offset: u64, parts: &[&[u8]]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0); // drops empty parts at the front
+        while !rest.is_empty() {
+            let batch = &rest[..rest.len().min(PARTS_PER_WRITE_MAX)];
+            match rustix::io::pwritev(&self.0, batch, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    offset += count as u64;
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let before = self.len()?;
+        if before >= len {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), before, len - before) {
+            Ok(()) => Ok(()),
+            // This file system cannot; a longer file without blocks is all there is.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.0.set_len(len),
+            Err(error) => {
+                // A part may have been granted.
+                self.0.set_len(before)?;
+                Err(error.into())
+            }
+        }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
