@@ -1,1 +1,35 @@
 //! The cluster's metadata as a deterministic state machine.
+//!
+//! What members there are, which databases and retention policies exist, which shard group holds which span of time and
+//! which nodes own its shards. Raft (crate `meta-node`) agrees on an order of [`Command`]s; [`Data::apply`] turns each
+//! into a new state and an answer. Everything that reads metadata holds an `Arc<Data>`.
+//!
+//! In reading order: `data` (the records), `command` (what can be asked for), `apply` (what it does), `placement` (who
+//! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `validate` (what always holds),
+//! `codec` (bytes).
+//!
+//! Invariants
+//! - The same log gives the same state on every node: no clock, no randomness, no unordered map. What depends on the
+//!   moment comes with the entry, as [`LeaderFacts`].
+//! - A command that is refused changes nothing.
+//! - Ids grow and are never used again.
+
+pub mod codec;
+pub mod command;
+pub mod data;
+pub mod placement;
+
+mod apply;
+mod lookup;
+mod shard_index;
+mod span;
+mod validate;
+
+pub use command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
+pub use data::{
+    ContinuousQuery, Data, DataRole, Database, DatabaseId, Incarnation, MetaRole, Node, Owner, Privilege,
+    RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode, User,
+};
+pub use lookup::ShardPlace;
+pub use span::auto_shard_group_duration;
+pub use validate::Violation;

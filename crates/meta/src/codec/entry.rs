@@ -1,0 +1,363 @@
+//! Commands, entries of the log (a command with the facts of its leader) and outcomes as bytes.
+
+use std::time::Duration;
+
+use model::{MetaIndex, NodeId, ShardGroupId, ShardId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{CodecError, from_bytes, halves, to_bytes, whole};
+use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
+use crate::data::Incarnation;
+
+/// Writes a command, to be sent to the leader.
+pub fn encode_command(command: &Command) -> Vec<u8> {
+    to_bytes(&command_bytes(command))
+}
+
+/// Reads what [`encode_command`] wrote.
+///
+/// # Errors
+/// When it was written by a later release, or is damaged.
+pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
+    Ok(command_of(from_bytes(bytes)?))
+}
+
+/// Writes an entry of the log.
+pub fn encode_entry(facts: &LeaderFacts, command: &Command) -> Vec<u8> {
+    to_bytes(&EntryBytes {
+        now: facts.now.0,
+        random: facts.random,
+        shard_groups_max: facts.shard_groups_max,
+        command: command_bytes(command),
+    })
+}
+
+/// Reads what [`encode_entry`] wrote.
+///
+/// # Errors
+/// When it was written by a later release, or is damaged.
+pub fn decode_entry(bytes: &[u8]) -> Result<(LeaderFacts, Command), CodecError> {
+    let entry: EntryBytes = from_bytes(bytes)?;
+    let facts =
+        LeaderFacts { now: Timestamp(entry.now), random: entry.random, shard_groups_max: entry.shard_groups_max };
+    Ok((facts, command_of(entry.command)))
+}
+
+/// Writes what a command came to, and the index of the metadata afterwards.
+pub fn encode_outcome(outcome: &Result<Reply, Rejection>, index: MetaIndex) -> Vec<u8> {
+    let outcome = match outcome {
+        Ok(reply) => ResultBytes::Reply(reply_bytes(reply)),
+        Err(rejection) => ResultBytes::Rejection(rejection_bytes(rejection)),
+    };
+    to_bytes(&OutcomeBytes { index: index.0, outcome })
+}
+
+/// Reads what [`encode_outcome`] wrote.
+///
+/// # Errors
+/// When it was written by a later release, or is damaged.
+pub fn decode_outcome(bytes: &[u8]) -> Result<(Result<Reply, Rejection>, MetaIndex), CodecError> {
+    let bytes: OutcomeBytes = from_bytes(bytes)?;
+    let outcome = match bytes.outcome {
+        ResultBytes::Reply(reply) => Ok(reply_of(reply)),
+        ResultBytes::Rejection(rejection) => Err(rejection_of(rejection)),
+    };
+    Ok((outcome, MetaIndex(bytes.index)))
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryBytes {
+    now: i64,
+    random: u64,
+    shard_groups_max: u32,
+    command: CommandBytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutcomeBytes {
+    index: u64,
+    outcome: ResultBytes,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ResultBytes {
+    Reply(ReplyBytes),
+    Rejection(RejectionBytes),
+}
+
+#[derive(Serialize, Deserialize)]
+enum CommandBytes {
+    CreateMetaNode { incarnation: (u64, u64), http_addr: String, tcp_addr: String },
+    CreateDataNode { incarnation: (u64, u64), http_addr: String, tcp_addr: String, passive: bool },
+    UpdateMetaNode { id: u64, http_addr: String, tcp_addr: String },
+    UpdateDataNode { id: u64, http_addr: String, tcp_addr: String, incarnation: Option<(u64, u64)> },
+    DeleteMetaNode { id: u64 },
+    DeleteDataNode { id: u64 },
+    CreateDatabase { name: String, policy: Option<SpecBytes>, explicit: bool },
+    DropDatabase { name: String },
+    CreateRetentionPolicy { database: String, policy: SpecBytes, make_default: bool },
+    AlterRetentionPolicy { database: String, name: String, update: UpdateBytes },
+    DropRetentionPolicy { database: String, name: String },
+    CreateShardGroups { database: String, policy: String, instants: Vec<i64> },
+    DeleteShardGroup { database: String, policy: String, group: u64 },
+    DropShard { shard: u64 },
+    CopyShardOwner { shard: u64, node: u64 },
+    RemoveShardOwner { shard: u64, node: u64 },
+    TruncateShardGroups { delay: Duration },
+    PruneShardGroups {},
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpecBytes {
+    name: String,
+    duration: Option<Duration>,
+    shard_group_duration: Duration,
+    replica_n: Option<u32>,
+    #[serde(default)]
+    past_write_limit: Duration,
+    #[serde(default)]
+    future_write_limit: Duration,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct UpdateBytes {
+    name: Option<String>,
+    duration: Option<Duration>,
+    shard_group_duration: Option<Duration>,
+    replica_n: Option<u32>,
+    past_write_limit: Option<Duration>,
+    future_write_limit: Option<Duration>,
+    make_default: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ReplyBytes {
+    Done {},
+    Node { id: u64 },
+    ShardGroups { ids: Vec<u64> },
+}
+
+#[derive(Serialize, Deserialize)]
+enum RejectionBytes {
+    NodeExists {},
+    NodeNotFound {},
+    NodesRequired {},
+    FinalNode {},
+    DatabaseNotFound { name: String },
+    InvalidName {},
+    NameTooLong {},
+    PolicyNameRequired {},
+    PolicyExists {},
+    PolicyNameExists {},
+    PolicyNotFound { name: String },
+    PolicyConflict {},
+    DurationTooShort {},
+    DurationBelowShardDuration {},
+    ReplicationTooLow {},
+    ShardGroupNotFound {},
+    ShardNotFound {},
+    ShardGroupLimit { database: String, policy: String, limit: u32 },
+}
+
+fn command_bytes(command: &Command) -> CommandBytes {
+    match command.clone() {
+        Command::CreateMetaNode { incarnation, http_addr, tcp_addr } => {
+            CommandBytes::CreateMetaNode { incarnation: halves(incarnation.0), http_addr, tcp_addr }
+        }
+        Command::CreateDataNode { incarnation, http_addr, tcp_addr, passive } => {
+            CommandBytes::CreateDataNode { incarnation: halves(incarnation.0), http_addr, tcp_addr, passive }
+        }
+        Command::UpdateMetaNode { id, http_addr, tcp_addr } => {
+            CommandBytes::UpdateMetaNode { id: id.0, http_addr, tcp_addr }
+        }
+        Command::UpdateDataNode { id, http_addr, tcp_addr, incarnation } => {
+            let incarnation = incarnation.map(|incarnation| halves(incarnation.0));
+            CommandBytes::UpdateDataNode { id: id.0, http_addr, tcp_addr, incarnation }
+        }
+        Command::DeleteMetaNode { id } => CommandBytes::DeleteMetaNode { id: id.0 },
+        Command::DeleteDataNode { id } => CommandBytes::DeleteDataNode { id: id.0 },
+        Command::CreateDatabase { name, policy, explicit } => {
+            CommandBytes::CreateDatabase { name, policy: policy.map(spec_bytes), explicit }
+        }
+        Command::DropDatabase { name } => CommandBytes::DropDatabase { name },
+        Command::CreateRetentionPolicy { database, policy, make_default } => {
+            CommandBytes::CreateRetentionPolicy { database, policy: spec_bytes(policy), make_default }
+        }
+        Command::AlterRetentionPolicy { database, name, update } => {
+            CommandBytes::AlterRetentionPolicy { database, name, update: update_bytes(update) }
+        }
+        Command::DropRetentionPolicy { database, name } => CommandBytes::DropRetentionPolicy { database, name },
+        Command::CreateShardGroups { database, policy, instants } => {
+            let instants = instants.into_iter().map(|instant| instant.0).collect();
+            CommandBytes::CreateShardGroups { database, policy, instants }
+        }
+        Command::DeleteShardGroup { database, policy, group } => {
+            CommandBytes::DeleteShardGroup { database, policy, group: group.0 }
+        }
+        Command::DropShard { shard } => CommandBytes::DropShard { shard: shard.0 },
+        Command::CopyShardOwner { shard, node } => CommandBytes::CopyShardOwner { shard: shard.0, node: node.0 },
+        Command::RemoveShardOwner { shard, node } => CommandBytes::RemoveShardOwner { shard: shard.0, node: node.0 },
+        Command::TruncateShardGroups { delay } => CommandBytes::TruncateShardGroups { delay },
+        Command::PruneShardGroups => CommandBytes::PruneShardGroups {},
+    }
+}
+
+fn command_of(bytes: CommandBytes) -> Command {
+    match bytes {
+        CommandBytes::CreateMetaNode { incarnation, http_addr, tcp_addr } => {
+            Command::CreateMetaNode { incarnation: Incarnation(whole(incarnation)), http_addr, tcp_addr }
+        }
+        CommandBytes::CreateDataNode { incarnation, http_addr, tcp_addr, passive } => {
+            Command::CreateDataNode { incarnation: Incarnation(whole(incarnation)), http_addr, tcp_addr, passive }
+        }
+        CommandBytes::UpdateMetaNode { id, http_addr, tcp_addr } => {
+            Command::UpdateMetaNode { id: NodeId(id), http_addr, tcp_addr }
+        }
+        CommandBytes::UpdateDataNode { id, http_addr, tcp_addr, incarnation } => {
+            let incarnation = incarnation.map(|halves| Incarnation(whole(halves)));
+            Command::UpdateDataNode { id: NodeId(id), http_addr, tcp_addr, incarnation }
+        }
+        CommandBytes::DeleteMetaNode { id } => Command::DeleteMetaNode { id: NodeId(id) },
+        CommandBytes::DeleteDataNode { id } => Command::DeleteDataNode { id: NodeId(id) },
+        CommandBytes::CreateDatabase { name, policy, explicit } => {
+            Command::CreateDatabase { name, policy: policy.map(spec_of), explicit }
+        }
+        CommandBytes::DropDatabase { name } => Command::DropDatabase { name },
+        CommandBytes::CreateRetentionPolicy { database, policy, make_default } => {
+            Command::CreateRetentionPolicy { database, policy: spec_of(policy), make_default }
+        }
+        CommandBytes::AlterRetentionPolicy { database, name, update } => {
+            Command::AlterRetentionPolicy { database, name, update: update_of(update) }
+        }
+        CommandBytes::DropRetentionPolicy { database, name } => Command::DropRetentionPolicy { database, name },
+        CommandBytes::CreateShardGroups { database, policy, instants } => {
+            let instants = instants.into_iter().map(Timestamp).collect();
+            Command::CreateShardGroups { database, policy, instants }
+        }
+        CommandBytes::DeleteShardGroup { database, policy, group } => {
+            Command::DeleteShardGroup { database, policy, group: ShardGroupId(group) }
+        }
+        CommandBytes::DropShard { shard } => Command::DropShard { shard: ShardId(shard) },
+        CommandBytes::CopyShardOwner { shard, node } => {
+            Command::CopyShardOwner { shard: ShardId(shard), node: NodeId(node) }
+        }
+        CommandBytes::RemoveShardOwner { shard, node } => {
+            Command::RemoveShardOwner { shard: ShardId(shard), node: NodeId(node) }
+        }
+        CommandBytes::TruncateShardGroups { delay } => Command::TruncateShardGroups { delay },
+        CommandBytes::PruneShardGroups {} => Command::PruneShardGroups,
+    }
+}
+
+fn spec_bytes(spec: PolicySpec) -> SpecBytes {
+    SpecBytes {
+        name: spec.name,
+        duration: spec.duration,
+        shard_group_duration: spec.shard_group_duration,
+        replica_n: spec.replica_n,
+        past_write_limit: spec.past_write_limit,
+        future_write_limit: spec.future_write_limit,
+    }
+}
+
+fn spec_of(bytes: SpecBytes) -> PolicySpec {
+    PolicySpec {
+        name: bytes.name,
+        duration: bytes.duration,
+        shard_group_duration: bytes.shard_group_duration,
+        replica_n: bytes.replica_n,
+        past_write_limit: bytes.past_write_limit,
+        future_write_limit: bytes.future_write_limit,
+    }
+}
+
+fn update_bytes(update: PolicyUpdate) -> UpdateBytes {
+    UpdateBytes {
+        name: update.name,
+        duration: update.duration,
+        shard_group_duration: update.shard_group_duration,
+        replica_n: update.replica_n,
+        past_write_limit: update.past_write_limit,
+        future_write_limit: update.future_write_limit,
+        make_default: update.make_default,
+    }
+}
+
+fn update_of(bytes: UpdateBytes) -> PolicyUpdate {
+    PolicyUpdate {
+        name: bytes.name,
+        duration: bytes.duration,
+        shard_group_duration: bytes.shard_group_duration,
+        replica_n: bytes.replica_n,
+        past_write_limit: bytes.past_write_limit,
+        future_write_limit: bytes.future_write_limit,
+        make_default: bytes.make_default,
+    }
+}
+
+fn reply_bytes(reply: &Reply) -> ReplyBytes {
+    match reply {
+        Reply::Done => ReplyBytes::Done {},
+        Reply::Node(id) => ReplyBytes::Node { id: id.0 },
+        Reply::ShardGroups(ids) => ReplyBytes::ShardGroups { ids: ids.iter().map(|id| id.0).collect() },
+    }
+}
+
+fn reply_of(bytes: ReplyBytes) -> Reply {
+    match bytes {
+        ReplyBytes::Done {} => Reply::Done,
+        ReplyBytes::Node { id } => Reply::Node(NodeId(id)),
+        ReplyBytes::ShardGroups { ids } => Reply::ShardGroups(ids.into_iter().map(ShardGroupId).collect()),
+    }
+}
+
+fn rejection_bytes(rejection: &Rejection) -> RejectionBytes {
+    match rejection.clone() {
+        Rejection::NodeExists => RejectionBytes::NodeExists {},
+        Rejection::NodeNotFound => RejectionBytes::NodeNotFound {},
+        Rejection::NodesRequired => RejectionBytes::NodesRequired {},
+        Rejection::FinalNode => RejectionBytes::FinalNode {},
+        Rejection::DatabaseNotFound(name) => RejectionBytes::DatabaseNotFound { name },
+        Rejection::InvalidName => RejectionBytes::InvalidName {},
+        Rejection::NameTooLong => RejectionBytes::NameTooLong {},
+        Rejection::PolicyNameRequired => RejectionBytes::PolicyNameRequired {},
+        Rejection::PolicyExists => RejectionBytes::PolicyExists {},
+        Rejection::PolicyNameExists => RejectionBytes::PolicyNameExists {},
+        Rejection::PolicyNotFound(name) => RejectionBytes::PolicyNotFound { name },
+        Rejection::PolicyConflict => RejectionBytes::PolicyConflict {},
+        Rejection::DurationTooShort => RejectionBytes::DurationTooShort {},
+        Rejection::DurationBelowShardDuration => RejectionBytes::DurationBelowShardDuration {},
+        Rejection::ReplicationTooLow => RejectionBytes::ReplicationTooLow {},
+        Rejection::ShardGroupNotFound => RejectionBytes::ShardGroupNotFound {},
+        Rejection::ShardNotFound => RejectionBytes::ShardNotFound {},
+        Rejection::ShardGroupLimit { database, policy, limit } => {
+            RejectionBytes::ShardGroupLimit { database, policy, limit }
+        }
+    }
+}
+
+fn rejection_of(bytes: RejectionBytes) -> Rejection {
+    match bytes {
+        RejectionBytes::NodeExists {} => Rejection::NodeExists,
+        RejectionBytes::NodeNotFound {} => Rejection::NodeNotFound,
+        RejectionBytes::NodesRequired {} => Rejection::NodesRequired,
+        RejectionBytes::FinalNode {} => Rejection::FinalNode,
+        RejectionBytes::DatabaseNotFound { name } => Rejection::DatabaseNotFound(name),
+        RejectionBytes::InvalidName {} => Rejection::InvalidName,
+        RejectionBytes::NameTooLong {} => Rejection::NameTooLong,
+        RejectionBytes::PolicyNameRequired {} => Rejection::PolicyNameRequired,
+        RejectionBytes::PolicyExists {} => Rejection::PolicyExists,
+        RejectionBytes::PolicyNameExists {} => Rejection::PolicyNameExists,
+        RejectionBytes::PolicyNotFound { name } => Rejection::PolicyNotFound(name),
+        RejectionBytes::PolicyConflict {} => Rejection::PolicyConflict,
+        RejectionBytes::DurationTooShort {} => Rejection::DurationTooShort,
+        RejectionBytes::DurationBelowShardDuration {} => Rejection::DurationBelowShardDuration,
+        RejectionBytes::ReplicationTooLow {} => Rejection::ReplicationTooLow,
+        RejectionBytes::ShardGroupNotFound {} => Rejection::ShardGroupNotFound,
+        RejectionBytes::ShardNotFound {} => Rejection::ShardNotFound,
+        RejectionBytes::ShardGroupLimit { database, policy, limit } => {
+            Rejection::ShardGroupLimit { database, policy, limit }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What can be asked of the metadata, and the answers.
+//!
+//! A command says what is wanted. What depends on the moment or on configuration (the time, randomness, limits) is
+//! added by the leader as [`LeaderFacts`] and goes into the log with it, so that every node computes the same state.
+
+use std::time::Duration;
+
+use model::{NodeId, ShardGroupId, ShardId, Timestamp};
+
+use crate::data::Incarnation;
+
+/// What the leader adds to a command before it enters the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderFacts {
+    /// The leader's clock.
+    pub now: Timestamp,
+    /// Sixty-four random bits.
+    pub random: u64,
+    /// `max-shard-groups-per-policy`: more live groups than this are refused. 0 means no limit.
+    pub shard_groups_max: u32,
+}
+
+/// A change to the metadata. Repeating one that was carried out changes nothing and gives the same answer, except where
+/// it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Registers a directory as a meta node, or updates the addresses of the one that it is. A member of another
+    /// incarnation that has one of these addresses loses its meta role. Answer: [`Reply::Node`].
+    CreateMetaNode {
+        /// The directory.
+        incarnation: Incarnation,
+        /// `host:port` of its admin API.
+        http_addr: String,
+        /// `host:port` of Raft.
+        tcp_addr: String,
+    },
+    /// Registers a directory as a data node, or updates the addresses of the one that it is. A member of another
+    /// incarnation that has this `tcp_addr` loses its data role, and with it its shards. Answer: [`Reply::Node`].
+    CreateDataNode {
+        /// The directory.
+        incarnation: Incarnation,
+        /// `host:port` of its client API.
+        http_addr: String,
+        /// `host:port` of the calls between nodes.
+        tcp_addr: String,
+        /// Never an owner.
+        passive: bool,
+    },
+    /// Changes the addresses of a meta node.
+    UpdateMetaNode {
+        /// Which one.
+        id: NodeId,
+        /// New admin address.
+        http_addr: String,
+        /// New Raft address.
+        tcp_addr: String,
+    },
+    /// Changes the addresses of a data node, or puts another directory in its place. Ownership follows the id; with a
+    /// new incarnation the node is blank for every shard.
+    UpdateDataNode {
+        /// Which one.
+        id: NodeId,
+        /// New client address.
+        http_addr: String,
+        /// New address for calls between nodes.
+        tcp_addr: String,
+        /// The directory that takes over; `None` keeps the present one.
+        incarnation: Option<Incarnation>,
+    },
+    /// Takes the meta role from a node. The last meta node stays.
+    DeleteMetaNode {
+        /// Which one.
+        id: NodeId,
+    },
+    /// Takes the data role and all shards from a node.
+    DeleteDataNode {
+        /// Which one.
+        id: NodeId,
+    },
+    /// Creates a database.
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// Its first policy, which becomes the default; `None` leaves it without.
+        policy: Option<PolicySpec>,
+        /// Whether the statement asked for `policy`. If so and the database exists, its default policy must agree with
+        /// what was said; if not, any database of that name will do.
+        explicit: bool,
+    },
+    /// Drops a database with all it holds.
+    DropDatabase {
+        /// Which one.
+        name: String,
+    },
+    /// Creates a retention policy.
+    CreateRetentionPolicy {
+        /// In which database.
+        database: String,
+        /// What it is like.
+        policy: PolicySpec,
+        /// Whether it becomes the default.
+        make_default: bool,
+    },
+    /// Changes what is named in `update`.
+    AlterRetentionPolicy {
+        /// In which database.
+        database: String,
+        /// Which one.
+        name: String,
+        /// What changes.
+        update: PolicyUpdate,
+    },
+    /// Drops a retention policy with all it holds.
+    DropRetentionPolicy {
+        /// In which database.
+        database: String,
+        /// Which one.
+        name: String,
+    },
+    /// Makes sure that there is a group, with all of its shards, for each of the instants. Answer:
+    /// [`Reply::ShardGroups`], in their order.
+    CreateShardGroups {
+        /// In which database.
+        database: String,
+        /// In which policy.
+        policy: String,
+        /// One instant of each span that is needed.
+        instants: Vec<Timestamp>,
+    },
+    /// Marks a group as deleted.
+    DeleteShardGroup {
+        /// In which database.
+        database: String,
+        /// In which policy.
+        policy: String,
+        /// Which one.
+        group: ShardGroupId,
+    },
+    /// Drops a shard. A group without shards is deleted.
+    DropShard {
+        /// Which one.
+        shard: ShardId,
+    },
+    /// Adds an owner that has the shard's points, as its directory is now.
+    CopyShardOwner {
+        /// Which shard.
+        shard: ShardId,
+        /// The new owner, or one that was blank.
+        node: NodeId,
+    },
+    /// Removes an owner. A shard without owners is dropped.
+    RemoveShardOwner {
+        /// Which shard.
+        shard: ShardId,
+        /// Which owner.
+        node: NodeId,
+    },
+    /// Ends every live group `delay` from the leader's now, so that later points go to new groups.
+    TruncateShardGroups {
+        /// From now.
+        delay: Duration,
+    },
+    /// Forgets groups that were deleted two weeks ago or earlier.
+    PruneShardGroups,
+}
+
+/// A retention policy that is to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySpec {
+    /// 1 to 255 bytes.
+    pub name: String,
+    /// How long points are kept; zero, or `None` when nothing was said, means for ever.
+    pub duration: Option<Duration>,
+    /// The span of a group; zero means by the rule, less than an hour means an hour.
+    pub shard_group_duration: Duration,
+    /// How many copies. `None` when nothing was said: one, and for the automatic policy of a new database as many as the
+    /// number of data nodes suggests.
+    pub replica_n: Option<u32>,
+    /// Zero means no limit.
+    pub past_write_limit: Duration,
+    /// Zero means no limit.
+    pub future_write_limit: Duration,
+}
+
+impl PolicySpec {
+    /// The policy that a database gets when none is asked for: for ever, everything else by the rules.
+    pub fn automatic() -> PolicySpec {
+        PolicySpec {
+            name: "autogen".to_owned(),
+            duration: None,
+            shard_group_duration: Duration::ZERO,
+            replica_n: None,
+            past_write_limit: Duration::ZERO,
+            future_write_limit: Duration::ZERO,
+        }
+    }
+}
+
+/// What changes in a retention policy; `None` leaves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyUpdate {
+    /// Another name.
+    pub name: Option<String>,
+    /// How long points are kept; zero means for ever.
+    pub duration: Option<Duration>,
+    /// The span of new groups; zero means by the rule.
+    pub shard_group_duration: Option<Duration>,
+    /// How many copies new groups get.
+    pub replica_n: Option<u32>,
+    /// Zero means no limit.
+    pub past_write_limit: Option<Duration>,
+    /// Zero means no limit.
+    pub future_write_limit: Option<Duration>,
+    /// Whether it becomes the default; `false` leaves the default as it is.
+    pub make_default: bool,
+}
+
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The member that the directory is.
+    Node(NodeId),
+    /// The groups that take points of the instants asked for.
+    ShardGroups(Vec<ShardGroupId>),
+}
+
+/// Why a command was refused. The texts are part of what clients see.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The address belongs to a member that keeps it.
+    #[error("node already exists")]
+    NodeExists,
+    /// There is no such member, or it lacks the role.
+    #[error("node not found")]
+    NodeNotFound,
+    /// Owners are needed and there is no active data node.
+    #[error("at least one node required")]
+    NodesRequired,
+    /// The cluster would lose its last meta node.
+    #[error("unable to drop the final node in a cluster")]
+    FinalNode,
+    /// No such database.
+    #[error("database not found: {0}")]
+    DatabaseNotFound(String),
+    /// The name has no byte, a slash, a control character, or is `.` or `..`.
+    #[error("invalid name")]
+    InvalidName,
+    /// The name has more than 255 bytes.
+    #[error("name too long")]
+    NameTooLong,
+    /// A policy without a name.
+    #[error("retention policy name required")]
+    PolicyNameRequired,
+    /// There is one with this name and other attributes.
+    #[error("retention policy already exists")]
+    PolicyExists,
+    /// The new name is taken.
+    #[error("retention policy name already exists")]
+    PolicyNameExists,
+    /// No such policy.
+    #[error("retention policy not found: {0}")]
+    PolicyNotFound(String),
+    /// The database exists with another default policy.
+    #[error("retention policy conflicts with an existing policy")]
+    PolicyConflict,
+    /// Neither zero nor an hour.
+    #[error("retention policy duration must be at least 1h0m0s")]
+    DurationTooShort,
+    /// A group would span more time than points are kept.
+    #[error("retention policy duration must be greater than the shard duration")]
+    DurationBelowShardDuration,
+    /// No copies at all.
+    #[error("replication factor must be greater than 0")]
+    ReplicationTooLow,
+    /// No such group.
+    #[error("shard group not found")]
+    ShardGroupNotFound,
+    /// No such shard.
+    #[error("shard not found")]
+    ShardNotFound,
+    /// The policy has as many live groups as it may have; the times of the points are probably wrong.
+    #[error("max-shard-groups-per-policy limit exceeded: {database}.{policy} has {limit} shard groups")]
+    ShardGroupLimit {
+        /// In which database.
+        database: String,
+        /// In which policy.
+        policy: String,
+        /// The limit.
+        limit: u32,
+    },
+}
