@@ -250,9 +250,6 @@ pub enum Rejection {
     /// The name has more than 255 bytes.
     #[error("name too long")]
     NameTooLong,
-    /// A policy without a name.
-    #[error("retention policy name required")]
-    PolicyNameRequired,
     /// There is one with this name and other attributes.
     #[error("retention policy already exists")]
     PolicyExists,

@@ -107,7 +107,8 @@ pub struct Database {
     pub id: DatabaseId,
     /// 1 to 255 bytes.
     pub name: Arc<str>,
-    /// The policy for requests that name none; `None` once that policy was dropped.
+    /// The policy for requests that name none. After it was dropped there is no policy of this name, until one is
+    /// created again.
     pub default_policy: Option<Arc<str>>,
     /// In order of creation.
     pub policies: Vec<Arc<RetentionPolicy>>,
@@ -121,13 +122,9 @@ impl Database {
         self.policies.iter().find(|policy| *policy.name == *name)
     }
 
-    /// The policy of this name, or the default one for the empty name.
-    pub fn policy_or_default(&self, name: &str) -> Option<&Arc<RetentionPolicy>> {
-        match (name, &self.default_policy) {
-            ("", Some(default)) => self.policy(default),
-            ("", None) => None,
-            (name, _) => self.policy(name),
-        }
+    /// The policy for requests that name none.
+    pub fn default_policy(&self) -> Option<&Arc<RetentionPolicy>> {
+        self.policy(self.default_policy.as_deref()?)
     }
 }
 

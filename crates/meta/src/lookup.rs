@@ -94,7 +94,11 @@ impl Data {
     /// `DatabaseNotFound` and `PolicyNotFound`, with the texts that clients see.
     pub fn policy(&self, database: &str, policy: &str) -> Result<&Arc<RetentionPolicy>, Rejection> {
         let found = self.database(database).ok_or_else(|| Rejection::DatabaseNotFound(database.to_owned()))?;
-        found.policy_or_default(policy).ok_or_else(|| Rejection::PolicyNotFound(policy.to_owned()))
+        let wanted = match (policy, &found.default_policy) {
+            ("", Some(default)) => default,
+            (policy, _) => policy,
+        };
+        found.policy(wanted).ok_or_else(|| Rejection::PolicyNotFound(wanted.to_owned()))
     }
 
     /// The users, by name.

@@ -55,9 +55,6 @@ impl Data {
 
     fn validate_database(&self, database: &Database, seen: &mut Seen) -> Result<(), Violation> {
         let name = &database.name;
-        if let Some(default) = &database.default_policy {
-            hold!(database.policy(default).is_some(), "database {name:?} lacks its default policy {default:?}");
-        }
         for (index, policy) in database.policies.iter().enumerate() {
             let same = database.policies[..index].iter().find(|other| other.name == policy.name);
             hold!(same.is_none(), "two policies {name:?}.{:?}", policy.name);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::policies::check_duration;
 use super::{DONE, NOTHING_TO_DO, Outcome};
 use crate::command::{PolicySpec, Rejection};
 use crate::data::{Data, Database};
@@ -13,27 +14,26 @@ const NAME_BYTES_MAX: usize = 255;
 impl Data {
     pub(super) fn create_database(&mut self, name: &str, policy: Option<&PolicySpec>, explicit: bool) -> Outcome {
         check_name(name)?;
-        let policy = match policy {
-            Some(spec) => {
-                let auto = if explicit { 1 } else { placement::auto_replica_n(self.active_data_nodes().len()) };
-                Some((spec, spec.build(auto)?))
-            }
-            None => None,
-        };
+        if let Some(spec) = policy {
+            check_name(&spec.name)?;
+            check_duration(spec.duration.unwrap_or_default())?;
+        }
         if let Some(existing) = self.database(name) {
-            let Some((spec, built)) = policy.filter(|_| explicit) else { return NOTHING_TO_DO };
+            let Some(spec) = policy.filter(|_| explicit) else { return NOTHING_TO_DO };
             if !existing.policies.is_empty() {
                 let is_default = existing.default_policy.as_deref() == Some(&*spec.name);
                 let agrees = existing.policy(&spec.name).is_some_and(|policy| spec.agrees_with(policy));
                 return if is_default && agrees { NOTHING_TO_DO } else { Err(Rejection::PolicyConflict) };
             }
+            let built = spec.build(1)?;
             let database = self.database_mut(name)?;
             database.default_policy = Some(Arc::clone(&built.name));
             database.policies.push(Arc::new(built));
             return DONE;
         }
+        let replica_n = if explicit { 1 } else { placement::auto_replica_n(self.active_data_nodes().len()) };
+        let built = policy.map(|spec| spec.build(replica_n)).transpose()?;
         self.database_id_max.0 += 1;
-        let built = policy.map(|(_, built)| built);
         let database = Database {
             id: self.database_id_max,
             name: name.into(),

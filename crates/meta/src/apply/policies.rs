@@ -63,11 +63,8 @@ impl Data {
             return NOTHING_TO_DO;
         };
         self.unindex_policy(&policy);
-        let database = self.database_mut(database)?;
-        database.policies.retain(|other| other.name != policy.name);
-        if database.default_policy.as_ref() == Some(&policy.name) {
-            database.default_policy = None;
-        }
+        // The default keeps its name, as in the reference: a policy created again under it is the default again.
+        self.database_mut(database)?.policies.retain(|other| other.name != policy.name);
         DONE
     }
 }
@@ -75,9 +72,6 @@ impl Data {
 impl PolicySpec {
     /// The policy that it describes, with `replica_n` copies when it says nothing of them.
     pub(super) fn build(&self, replica_n: u32) -> Result<RetentionPolicy, Rejection> {
-        if self.name.is_empty() {
-            return Err(Rejection::PolicyNameRequired);
-        }
         check_name(&self.name)?;
         let duration = self.duration.unwrap_or_default();
         let policy = RetentionPolicy {
@@ -117,9 +111,6 @@ impl RetentionPolicy {
     fn altered(&self, update: &PolicyUpdate) -> Result<RetentionPolicy, Rejection> {
         let mut altered = self.clone();
         if let Some(name) = &update.name {
-            if name.is_empty() {
-                return Err(Rejection::PolicyNameRequired);
-            }
             check_name(name)?;
             altered.name = name.as_str().into();
         }
@@ -135,12 +126,18 @@ impl RetentionPolicy {
     }
 }
 
-fn check_attributes(duration: Duration, shard_group_duration: Duration, replica_n: u32) -> Result<(), Rejection> {
-    if replica_n == 0 {
-        return Err(Rejection::ReplicationTooLow);
-    }
+/// How long points may be kept.
+pub(super) fn check_duration(duration: Duration) -> Result<(), Rejection> {
     if !duration.is_zero() && duration < SPAN_MIN {
         return Err(Rejection::DurationTooShort);
+    }
+    Ok(())
+}
+
+fn check_attributes(duration: Duration, shard_group_duration: Duration, replica_n: u32) -> Result<(), Rejection> {
+    check_duration(duration)?;
+    if replica_n == 0 {
+        return Err(Rejection::ReplicationTooLow);
     }
     if !duration.is_zero() && duration < shard_group_duration {
         return Err(Rejection::DurationBelowShardDuration);

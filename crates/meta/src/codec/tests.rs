@@ -130,7 +130,6 @@ fn outcomes_come_back() {
         Rejection::DatabaseNotFound("x".into()),
         Rejection::InvalidName,
         Rejection::NameTooLong,
-        Rejection::PolicyNameRequired,
         Rejection::PolicyExists,
         Rejection::PolicyNameExists,
         Rejection::PolicyNotFound("x".into()),

@@ -60,7 +60,12 @@ fn a_policy_that_breaks_a_rule_leaves_no_database() {
     let mut world = World::with_nodes(1);
     let short = spec("rp", Duration::from_secs(60));
     world.refused(&create_database_with("x", short), "retention policy duration must be at least 1h0m0s");
+    let wide = PolicySpec { shard_group_duration: 2 * DAY, ..spec("rp", DAY) };
+    let text = "retention policy duration must be greater than the shard duration";
+    world.refused(&create_database_with("x", wide.clone()), text);
+    world.refused(&create_database_with("x", spec("a/b", DAY)), "invalid name");
     assert!(world.data.database("x").is_none());
+    world.refused(&create_database_with("db", wide), "retention policy conflicts with an existing policy");
 }
 
 #[test]

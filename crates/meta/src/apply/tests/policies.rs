@@ -10,7 +10,7 @@ fn attributes_are_checked() {
     world.refused(&policy(no_copy), "replication factor must be greater than 0");
     let wide = PolicySpec { shard_group_duration: 2 * DAY, ..spec("rp", DAY) };
     world.refused(&policy(wide), "retention policy duration must be greater than the shard duration");
-    world.refused(&policy(spec("", DAY)), "retention policy name required");
+    world.refused(&policy(spec("", DAY)), "invalid name");
     world.refused(&policy(spec("a/b", DAY)), "invalid name");
     let elsewhere =
         Command::CreateRetentionPolicy { database: "nope".to_owned(), policy: spec("rp", DAY), make_default: false };
@@ -89,7 +89,7 @@ fn renaming_keeps_shards_findable() {
     world.done(&create_policy(spec("rp", DAY), false));
     let rename = |name: &str| alter(PolicyUpdate { name: Some(name.to_owned()), ..PolicyUpdate::default() });
     world.refused(&rename("rp"), "retention policy name already exists");
-    world.refused(&rename(""), "retention policy name required");
+    world.refused(&rename(""), "invalid name");
     world.done(&rename("new"));
     assert_eq!(&*world.policy().name, "new", "the default follows");
     assert_eq!(&*world.data.shard(group.shards[0].id).expect("there").policy.name, "new");
@@ -111,9 +111,10 @@ fn the_default_can_be_set_and_lost() {
         name: name.to_owned(),
     };
     world.done(&drop("db", "rp"));
-    assert_eq!(world.data.policy("db", ""), Err(Rejection::PolicyNotFound(String::new())));
+    assert_eq!(world.data.policy("db", ""), Err(Rejection::PolicyNotFound("rp".to_owned())));
+    assert!(world.data.database("db").is_some_and(|database| database.default_policy().is_none()));
     world.nothing(&drop("db", "rp"));
     world.nothing(&drop("nope", "rp"));
-    let group = world.data.policy("db", "autogen").expect("there").clone();
-    assert_eq!(group.groups.len(), 0);
+    world.done(&create_policy(spec("rp", DAY), false));
+    assert_eq!(&*world.policy().name, "rp", "the name is still that of the default");
 }
