@@ -1,0 +1,428 @@
+//! Opening a log: replay, and repair of what a crash left.
+//!
+//! All headers are judged before anything is changed, so that what is not ours stays as it is. Then the records are
+//! replayed in order. Where no record stands, the search in `read` finds the next one, so damage costs the records it
+//! hits and no others; each such range is reported as [`Fenced`].
+//!
+//! Only the last segment can hold bytes that were never durable, and each record says up to where the segment was
+//! durable when it was written. A broken range that a later record vouches for is damage. One that nobody vouches for is
+//! what a crash left of records that nobody was promised; it is covered by a filler record, so that it is not taken for
+//! damage later, and behind the last record it is cut off.
+//!
+//! Unless the log was closed cleanly, the part of the last segment that nobody vouches for is then written once more
+//! and synced: if an earlier sync failed, the operating system may show bytes that are not on the disk and report no
+//! error for them again. The segment then counts as ended.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use env::{Env, File, OpenMode};
+use parking_lot::{Condvar, Mutex};
+
+use crate::append::{Writer, create_segment};
+use crate::group_sync::{Health, Segment, Shared};
+use crate::read::{Item, Walk};
+use crate::segment::{
+    FILE_HEADER_BYTES, FORMAT_VERSION, FileHeader, Kind, RECORD_HEADER_BYTES, RecordHeader, SegmentId,
+    judge_file_header,
+};
+use crate::{Config, Inner, Log, Position, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
+/// How much is written at once when the tail is written again.
+const REWRITE_BYTES: usize = 1 << 20;
+
+/// Why a log was not opened. Unless it says `Io`, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk refused. Opening again may succeed.
+    #[error("{action} {path}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the disk said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// Written by another version of the program.
+    #[error("{path} has log format {version}, this program knows {FORMAT_VERSION}", path = path.display())]
+    OtherFormat {
+        /// The segment.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+
+    /// A file has the name of a segment but is none.
+    #[error("{path} is not a log segment", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The directory has segments of more than one log.
+    #[error("{dir} has segments of different logs", dir = dir.display())]
+    Mixed {
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// The one who was handed the records wanted no more.
+    #[error("replay was stopped")]
+    Stopped,
+}
+
+/// Why a range is fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was durable and its checksums are wrong now. Records are lost.
+    Damaged,
+    /// The file of a segment, or of several, is gone. Records are lost.
+    Missing,
+    /// A crash left it; it was never durable, so nothing is lost that anybody was promised. Reported by the open that
+    /// finds it and not again. Damage to the very last records before a crash looks the same.
+    NeverDurable,
+}
+
+/// A range of the log that holds no readable record and has readable records behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fenced {
+    /// Its first byte.
+    pub start: Position,
+    /// Behind its last byte.
+    pub end: Position,
+    /// What happened to it.
+    pub cause: Cause,
+}
+
+/// What opening a log found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Records that were replayed.
+    pub records: u64,
+    /// Bytes in those records.
+    pub bytes: u64,
+    /// The log was made by this open.
+    pub is_new: bool,
+    /// The log was closed cleanly, so nothing had to be repaired.
+    pub is_clean: bool,
+    /// Bytes cut off at the end: a torn record that was never durable.
+    pub torn_bytes: u64,
+    /// Ranges without readable records, in order. Damage is reported again by each open until it is purged.
+    pub fenced: Vec<Fenced>,
+}
+
+impl Recovery {
+    /// Whether records were lost that had been durable, so that they must be fetched from elsewhere.
+    pub fn has_losses(&self) -> bool {
+        self.fenced.iter().any(|fenced| fenced.cause != Cause::NeverDurable)
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, making it if there is none, and hands every record from `config.replay_from` on to
+    /// `replay`, in order. When `replay` breaks off, so does the opening. Nobody else may have the log open for
+    /// appending; one that failed may still be there to be dropped.
+    pub fn open(
+        env: &Env,
+        dir: &Path,
+        mut config: Config,
+        replay: &mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(Log, Recovery), OpenError> {
+        config.segment_bytes_max = config.segment_bytes_max.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        config.record_bytes_max = config.record_bytes_max.min(SEGMENT_BYTES_MAX as usize);
+        env.fs().create_dir_durable(dir).map_err(io_error("create", dir))?;
+        let found = find_segments(env, dir, config.replay_from)?;
+        let log = match found.last().map(|last| last.id) {
+            None => {
+                let id = SegmentId { identity: env.random_u64(), number: 1 };
+                create_log(env, dir, config, id)?
+            }
+            // A crash came while the very first segment was made.
+            Some(id) if found.iter().all(|segment| segment.is_unfinished) => create_log(env, dir, config, id)?,
+            Some(_) => open_log(env, dir, config, found, replay)?,
+        };
+        Ok(log)
+    }
+}
+
+/// A segment's file.
+#[derive(Debug)]
+struct Found {
+    id: SegmentId,
+    bytes: u64,
+    is_header_damaged: bool,
+    /// Left by a crash, or a full disk, while it was made. Has no records.
+    is_unfinished: bool,
+}
+
+impl Found {
+    fn position(&self, offset: u64) -> Position {
+        Position { segment: self.id.number, offset }
+    }
+}
+
+/// The segments in order, all of one log and none of another format. Those before `replay_from` are not looked into.
+fn find_segments(env: &Env, dir: &Path, replay_from: Position) -> Result<Vec<Found>, OpenError> {
+    let entries = env.fs().list(dir).map_err(io_error("list", dir))?;
+    let mut ids: Vec<SegmentId> = entries
+        .iter()
+        .filter(|entry| !entry.is_dir)
+        .filter_map(|entry| SegmentId::from_file_name(&entry.name))
+        .collect();
+    ids.sort_by_key(|id| id.number);
+    if ids.iter().any(|id| id.identity != ids[0].identity) {
+        return Err(OpenError::Mixed { dir: dir.to_owned() });
+    }
+    let mut segments = Vec::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate() {
+        let path = dir.join(id.file_name());
+        if id.number < replay_from.segment && index + 1 < ids.len() {
+            let bytes = env.fs().file_bytes(&path).map_err(io_error("read", &path))?;
+            segments.push(Found { id: *id, bytes, is_header_damaged: false, is_unfinished: false });
+        } else {
+            segments.push(judge_segment(env, &path, *id)?);
+        }
+    }
+    Ok(segments)
+}
+
+fn judge_segment(env: &Env, path: &Path, id: SegmentId) -> Result<Found, OpenError> {
+    let file = env.fs().open(path, OpenMode::Read).map_err(io_error("open", path))?;
+    let bytes = file.len().map_err(io_error("read", path))?;
+    let mut header = vec![0; bytes.min(FILE_HEADER_BYTES as u64) as usize];
+    file.read_exact_at(0, &mut header).map_err(io_error("read", path))?;
+    let mut found = Found { id, bytes, is_header_damaged: false, is_unfinished: false };
+    match judge_file_header(id, &header) {
+        FileHeader::Good => {}
+        FileHeader::OtherVersion(version) => return Err(OpenError::OtherFormat { path: path.to_owned(), version }),
+        FileHeader::Damaged => found.is_header_damaged = true,
+        // What stands behind the header decides: records that belong to this very file are proof enough.
+        judged => match Walk::new(file, id, 0, bytes).next().map_err(io_error("read", path))? {
+            Some(Item::Record { .. } | Item::Gap { .. }) => found.is_header_damaged = true,
+            None | Some(Item::Rest { blank: true, .. }) if judged == FileHeader::Unfinished => {
+                found.is_unfinished = true;
+            }
+            None | Some(Item::Rest { .. }) => return Err(OpenError::Foreign { path: path.to_owned() }),
+        },
+    }
+    Ok(found)
+}
+
+/// Makes a log whose first segment is `id`.
+fn create_log(env: &Env, dir: &Path, config: Config, id: SegmentId) -> Result<(Log, Recovery), OpenError> {
+    let end = FILE_HEADER_BYTES as u64;
+    let segments = VecDeque::from([Segment { number: id.number, bytes: end }]);
+    let writer = Writer { number: id.number, end, reserved: end, is_ended: false, is_closed: false, has_data: false };
+    let inner = new_inner(env, dir, config, id.identity, segments, writer);
+    let file = create_segment(&inner, id).map_err(io_error("create log in", dir))?;
+    inner.sync_file(&*file).and_then(|()| sync_names(&inner)).map_err(io_error("sync", dir))?;
+    let recovery = Recovery { is_new: true, is_clean: true, ..Recovery::default() };
+    Ok((Log { inner: Arc::new(inner) }, recovery))
+}
+
+fn open_log(
+    env: &Env,
+    dir: &Path,
+    config: Config,
+    mut found: Vec<Found>,
+    replay: &mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
+) -> Result<(Log, Recovery), OpenError> {
+    let mut unfinished = Vec::new();
+    while let Some(segment) = found.pop_if(|segment| segment.is_unfinished) {
+        unfinished.push(segment.id);
+    }
+    let mut recovery = Recovery::default();
+    let mut tail = Tail::default();
+    for (index, segment) in found.iter().enumerate() {
+        let is_last = index + 1 == found.len();
+        let expected = if index == 0 { segment.id.number } else { found[index - 1].id.number + 1 };
+        if expected < segment.id.number && segment.id.number > config.replay_from.segment {
+            let start = Position { segment: expected, offset: 0 };
+            recovery.fenced.push(Fenced { start, end: segment.position(0), cause: Cause::Missing });
+        }
+        if is_last || segment.id.number >= config.replay_from.segment {
+            tail = replay_segment(env, dir, segment, is_last, config.replay_from, replay, &mut recovery)?;
+        }
+    }
+
+    let last = found.last().expect("a log without finished segments is made anew");
+    let last_id = last.id;
+    let mut segments: VecDeque<Segment> =
+        found.iter().map(|segment| Segment { number: segment.id.number, bytes: segment.bytes }).collect();
+    segments.back_mut().expect("the last one").bytes = tail.end;
+    let writer = Writer {
+        number: last_id.number,
+        end: tail.end,
+        reserved: tail.end,
+        is_ended: !tail.is_closed,
+        is_closed: tail.is_closed,
+        has_data: tail.has_data,
+    };
+    let inner = new_inner(env, dir, config, last_id.identity, segments, writer);
+    for id in unfinished {
+        let path = dir.join(id.file_name());
+        env.fs().remove_file(&path).and_then(|()| inner.sync_dir()).map_err(io_error("remove", &path))?;
+    }
+    recovery.is_clean = tail.is_closed;
+    if !tail.is_closed {
+        let path = dir.join(last_id.file_name());
+        repair_tail(env, &path, last_id, last.bytes, &tail).map_err(io_error("repair", &path))?;
+        sync_names(&inner).map_err(io_error("sync", dir))?;
+    }
+    Ok((Log { inner: Arc::new(inner) }, recovery))
+}
+
+/// How a segment ends.
+#[derive(Debug, Default)]
+struct Tail {
+    /// Behind the last record.
+    end: u64,
+    /// The last record is that of a clean close.
+    is_closed: bool,
+    has_data: bool,
+    /// Records vouch that everything before this was durable.
+    durable: u64,
+    /// Ranges that nobody vouches for, with records behind them.
+    gaps: Vec<(u64, u64)>,
+}
+
+/// Hands out the records of one segment and notes what is wrong with it.
+fn replay_segment(
+    env: &Env,
+    dir: &Path,
+    segment: &Found,
+    is_last: bool,
+    replay_from: Position,
+    replay: &mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
+    recovery: &mut Recovery,
+) -> Result<Tail, OpenError> {
+    let path = dir.join(segment.id.file_name());
+    let file = env.fs().open(&path, OpenMode::Read).map_err(io_error("open", &path))?;
+    let mut walk = Walk::new(file, segment.id, 0, segment.bytes);
+    let mut tail = Tail { end: FILE_HEADER_BYTES as u64, ..Tail::default() };
+    let mut gaps = Vec::new();
+    while let Some(item) = walk.next().map_err(io_error("read", &path))? {
+        match item {
+            Item::Record { offset, end, header } => {
+                tail.end = end;
+                tail.durable = tail.durable.max(u64::from(header.durable));
+                tail.is_closed = header.kind == Kind::Closed && u64::from(header.durable) == offset;
+                tail.has_data |= header.kind == Kind::Data;
+                let position = segment.position(offset);
+                if header.kind == Kind::Data && position >= replay_from {
+                    recovery.records += 1;
+                    recovery.bytes += u64::from(header.length);
+                    if replay(position, walk.payload()).is_break() {
+                        return Err(OpenError::Stopped);
+                    }
+                }
+            }
+            Item::Gap { offset, end } => gaps.push((offset, end)),
+            Item::Rest { blank: true, .. } => {}
+            Item::Rest { offset, end, blank: false } if is_last => {
+                tail.is_closed = false;
+                recovery.torn_bytes = end - offset;
+            }
+            Item::Rest { offset, end, blank: false } => gaps.push((offset, end)),
+        }
+    }
+    let fenced = |(start, end), cause| Fenced { start: segment.position(start), end: segment.position(end), cause };
+    if segment.is_header_damaged {
+        recovery.fenced.push(fenced((0, FILE_HEADER_BYTES as u64), Cause::Damaged));
+    }
+    for gap in gaps {
+        if is_last && gap.0 >= tail.durable {
+            recovery.fenced.push(fenced(gap, Cause::NeverDurable));
+            tail.gaps.push(gap);
+        } else {
+            recovery.fenced.push(fenced(gap, Cause::Damaged));
+        }
+    }
+    Ok(tail)
+}
+
+/// Cuts off what is behind the last record, covers the gaps, and makes the rest durable without trusting the cache.
+fn repair_tail(env: &Env, path: &Path, id: SegmentId, bytes: u64, tail: &Tail) -> io::Result<()> {
+    let file = env.fs().open(path, OpenMode::ReadWrite)?;
+    if bytes > tail.end {
+        file.set_len(tail.end)?;
+    }
+    for (start, end) in &tail.gaps {
+        cover_gap(&*file, id, *start, *end, tail.durable)?;
+    }
+    let mut at = tail.durable;
+    let mut buf = Vec::new();
+    while at < tail.end {
+        buf.resize(usize::try_from(tail.end - at).unwrap_or(usize::MAX).min(REWRITE_BYTES), 0);
+        file.read_exact_at(at, &mut buf)?;
+        file.write_at(at, &buf)?;
+        at += buf.len() as u64;
+    }
+    file.sync()
+}
+
+/// Makes a filler record of the bytes from `start` to `end`, whatever they are.
+fn cover_gap(file: &dyn File, id: SegmentId, start: u64, end: u64, durable: u64) -> io::Result<()> {
+    // Shorter than a header it cannot have been a record; it stays what it is.
+    let Some(length) = (end - start).checked_sub(RECORD_HEADER_BYTES as u64) else { return Ok(()) };
+    let mut payload = vec![0; length as usize];
+    file.read_exact_at(start + RECORD_HEADER_BYTES as u64, &mut payload)?;
+    let header = RecordHeader {
+        kind: Kind::Filler,
+        length: length as u32,
+        payload_crc: crc32fast::hash(&payload),
+        durable: durable as u32,
+    };
+    file.write_at(start, &header.encode(id, start))
+}
+
+fn new_inner(
+    env: &Env,
+    dir: &Path,
+    config: Config,
+    identity: u64,
+    segments: VecDeque<Segment>,
+    writer: Writer,
+) -> Inner {
+    let end = Position { segment: writer.number, offset: writer.end };
+    let shared = Shared {
+        segments,
+        file: None,
+        end,
+        durable: end,
+        purged_before: 0,
+        syncing: false,
+        health: Health::Good,
+        unsynced_since: None,
+    };
+    Inner {
+        env: env.clone(),
+        dir: dir.to_owned(),
+        identity,
+        config,
+        writer: Mutex::new(writer),
+        shared: Mutex::new(shared),
+        sync_ended: Condvar::new(),
+        purging: Mutex::new(()),
+    }
+}
+
+/// Makes the names of the segments and of the log itself durable. The latter may have been made by a process that was
+/// killed before it could.
+fn sync_names(inner: &Inner) -> io::Result<()> {
+    inner.sync_dir()?;
+    match inner.dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => inner.env.fs().sync_dir(parent),
+        _ => Ok(()),
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    move |source| OpenError::Io { action, path: path.to_owned(), source }
+}
