@@ -1,8 +1,9 @@
 //! Settings as a file that can be read again.
 
+use stdx::human::print_duration;
+
 use crate::file::{Setting, Settings};
 use crate::keys::KEYS;
-use crate::text::print_duration;
 
 /// The whole configuration as TOML, defaults included. Reading it gives the same settings.
 pub fn print(settings: &Settings) -> String {

@@ -49,45 +49,6 @@ fn scaled(number: &str, seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(value * seconds).ok()
 }
 
-/// A duration in the canonical text: `1m0s`, `168h0m0s`, `500ms`, `0s`.
-pub fn print_duration(value: Duration) -> String {
-    let ns = value.as_nanos();
-    if ns == 0 {
-        return "0s".to_owned();
-    }
-    if ns < 1_000_000_000 {
-        let (unit, name) = match ns {
-            0..1_000 => (1, "ns"),
-            1_000..1_000_000 => (1_000, "µs"),
-            _ => (1_000_000, "ms"),
-        };
-        return format!("{}{name}", decimal(ns, unit));
-    }
-    let seconds = value.as_secs();
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    let mut text = String::new();
-    if hours > 0 {
-        text.push_str(&format!("{hours}h"));
-    }
-    if hours > 0 || minutes > 0 {
-        text.push_str(&format!("{minutes}m"));
-    }
-    let below_a_minute = ns % 60_000_000_000;
-    text.push_str(&format!("{}s", decimal(below_a_minute, 1_000_000_000)));
-    text
-}
-
-/// `value / unit` as a decimal number without trailing zeros.
-fn decimal(value: u128, unit: u128) -> String {
-    let (whole, rest) = (value / unit, value % unit);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let digits = unit.ilog10() as usize;
-    let fraction = format!("{rest:0digits$}");
-    format!("{whole}.{}", fraction.trim_end_matches('0'))
-}
-
 /// Reads a size: whole bytes, or a whole number and `k`, `m` or `g` (1024-based, either case).
 ///
 /// # Errors
@@ -110,6 +71,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use stdx::human::print_duration;
+
     use super::*;
 
     #[test]

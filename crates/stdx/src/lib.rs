@@ -1,10 +1,11 @@
 //! What we miss in std; nothing about databases.
 //!
 //! In reading order: `fnv` (the hash that routes series to shards), `varint` (small numbers in few bytes), `bitmap`
-//! (one bit a row).
+//! (one bit a row), `human` (durations and instants as text).
 
 pub mod bitmap;
 pub mod fnv;
+pub mod human;
 pub mod varint;
 
 pub use bitmap::Bitmap;
