@@ -168,6 +168,16 @@ impl DestinationMode {
     }
 }
 
+impl ServerKind {
+    /// `META` or `DATA`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServerKind::Meta => "META",
+            ServerKind::Data => "DATA",
+        }
+    }
+}
+
 // By hand, so that a password does not reach a log through `{:?}`.
 impl fmt::Debug for CreateUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use super::expr::Expr;
 pub struct SelectStatement {
     /// At least one.
     pub fields: Vec<Field>,
-    /// The `INTO` clause. The parser accepts and drops it in subqueries.
+    /// The `INTO` clause. A subquery may have one, which means nothing.
     pub target: Option<Target>,
     /// At least one.
     pub sources: Vec<Source>,
@@ -143,6 +143,16 @@ impl SelectStatement {
     /// Direction of the rows: ascending unless `ORDER BY` says otherwise.
     pub fn direction(&self) -> Direction {
         self.order_by.map_or(Direction::Ascending, |order_by| order_by.direction)
+    }
+}
+
+impl Direction {
+    /// `ASC` or `DESC`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
+        }
     }
 }
 

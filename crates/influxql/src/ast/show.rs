@@ -125,3 +125,16 @@ pub enum CardinalityOf {
     /// Values of the keys that `WITH KEY` asks for.
     TagValues(KeyCondition),
 }
+
+impl CardinalityOf {
+    /// The words between `SHOW` and `[EXACT] CARDINALITY`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            CardinalityOf::Series => "SERIES",
+            CardinalityOf::Measurement => "MEASUREMENT",
+            CardinalityOf::TagKey => "TAG KEY",
+            CardinalityOf::FieldKey => "FIELD KEY",
+            CardinalityOf::TagValues(_) => "TAG VALUES",
+        }
+    }
+}
