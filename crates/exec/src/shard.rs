@@ -1,0 +1,158 @@
+//! Below the cut: the rows of a source to a partial result.
+//!
+//! Series are read one after another, group by group. Every batch is handled as a whole: the condition becomes a mask, the
+//! times are cut into windows, and each call folds the rows of each window into its state with one kernel.
+
+mod accumulate;
+mod calls;
+pub(crate) mod cut;
+mod rows;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Column, FieldValue, Tags};
+use plan::{ColumnKind, ShardPlan, Work};
+use stdx::Bitmap;
+
+use crate::columns;
+use crate::error::{Budget, ExecError};
+use crate::evaluate::{Inputs, Truth, Vector, truth};
+use crate::partial::{Body, GroupKey, Partial};
+use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
+
+/// Runs `plan` over the rows of `source`.
+///
+/// # Errors
+/// Those of the source, and the refusals of the budget.
+pub fn run_shard(plan: &ShardPlan, source: &dyn Source, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
+    run(plan, source, false, budget)
+}
+
+/// As [`run_shard`]. `as_given`: every row is one, even without a value, and rows keep the order of the source.
+pub(crate) fn run(
+    plan: &ShardPlan,
+    source: &dyn Source,
+    as_given: bool,
+    budget: &mut dyn Budget,
+) -> Result<Partial, ExecError> {
+    let mut partial = Partial { as_given, ..Partial::default() };
+    let reader = Reader::new(plan, source, as_given);
+    for (key, series) in groups(plan, source)? {
+        let body = match &plan.work {
+            Work::Rows { columns, limit } => rows::read(&reader, &series, columns, *limit, budget)?.map(Body::Rows),
+            Work::Calls(calls) => calls::read(&reader, &series, calls, budget)?.map(Body::Calls),
+        };
+        if let Some(body) = body {
+            budget.grow(key.len() * 32 + 128).map_err(ExecError::Refused)?;
+            partial.groups.insert(key, body);
+        }
+    }
+    Ok(partial)
+}
+
+/// The series of the plan by group, those of a group in order of their keys.
+fn groups(plan: &ShardPlan, source: &dyn Source) -> Result<BTreeMap<GroupKey, Vec<SourceSeries>>, ExecError> {
+    let mut groups: BTreeMap<GroupKey, Vec<SourceSeries>> = BTreeMap::new();
+    for series in source.series(&plan.measurement, &plan.series)? {
+        let value = |tag: &Vec<u8>| Arc::<[u8]>::from(series.tags.get(tag));
+        let key: GroupKey = plan.group_by.iter().map(value).collect();
+        groups.entry(key).or_default().push(series);
+    }
+    Ok(groups)
+}
+
+/// What is the same for all series of a plan.
+struct Reader<'a> {
+    plan: &'a ShardPlan,
+    source: &'a dyn Source,
+    /// The fields among the columns.
+    requests: Vec<FieldRequest>,
+    as_given: bool,
+}
+
+/// The columns of a batch, those that are tags included.
+struct Batch {
+    times: Vec<i64>,
+    /// By index of [`ShardPlan::columns`].
+    vectors: Vec<Vector<'static>>,
+    /// The rows that pass the condition.
+    passing: Truth,
+}
+
+impl<'a> Reader<'a> {
+    fn new(plan: &'a ShardPlan, source: &'a dyn Source, as_given: bool) -> Reader<'a> {
+        let request = |column: &plan::Column| match column.kind {
+            ColumnKind::Field(field_type) => Some(FieldRequest { name: column.name.clone(), field_type }),
+            ColumnKind::Tag => None,
+        };
+        Reader { plan, source, requests: plan.columns.iter().filter_map(request).collect(), as_given }
+    }
+
+    /// The position among the requested fields of a column that is a field.
+    fn request_index(&self, column: usize) -> usize {
+        self.plan.columns[..column].iter().filter(|other| other.kind != ColumnKind::Tag).count()
+    }
+
+    /// Gives the columns of a batch their types, adds the tags, and evaluates the condition.
+    fn prepare(&self, batch: RowBatch, tags: &Tags) -> Result<Batch, ExecError> {
+        let len = batch.times.len();
+        if batch.columns.len() != self.requests.len() || batch.columns.iter().any(|column| column.len() != len) {
+            return Err(ExecError::Mismatch("a batch with other columns than requested"));
+        }
+        let mut fields = batch.columns.into_iter();
+        let vector = |column: &plan::Column| match column.kind {
+            ColumnKind::Field(field_type) => {
+                let stored = fields.next().expect("as many as were requested");
+                Vector::Column(Cow::Owned(columns::convert(stored, field_type)))
+            }
+            ColumnKind::Tag => tag_vector(tags, &column.name),
+        };
+        let vectors: Vec<Vector<'static>> = self.plan.columns.iter().map(vector).collect();
+        let passing = match &self.plan.condition {
+            None => Truth::All,
+            Some(condition) => truth(condition, Inputs { len, vectors: &vectors, tags: Some(tags) }),
+        };
+        Ok(Batch { times: batch.times, vectors, passing })
+    }
+}
+
+/// A tag as a column: the same in all rows, null where it is missing.
+fn tag_vector(tags: &Tags, name: &[u8]) -> Vector<'static> {
+    let value = tags.get(name);
+    Vector::Constant((!value.is_empty()).then(|| FieldValue::String(value.to_vec())))
+}
+
+impl Batch {
+    /// A column of fields as it is; a column of tags spelled out.
+    fn column(&self, index: usize) -> Cow<'_, Column> {
+        match &self.vectors[index] {
+            Vector::Column(column) => Cow::Borrowed(column),
+            Vector::Constant(value) => Cow::Owned(spell_out(value.as_ref(), self.times.len())),
+        }
+    }
+}
+
+fn spell_out(value: Option<&FieldValue>, len: usize) -> Column {
+    let Some(value) = value else { return columns::nulls(model::FieldType::String, len) };
+    let mut column = Column::new(value.field_type());
+    (0..len).for_each(|_| column.push(value));
+    column
+}
+
+/// The rows in which one of the columns has a value.
+fn any_valid<'a>(columns: impl Iterator<Item = &'a Column>) -> Truth {
+    let mut any: Option<Bitmap> = None;
+    for column in columns {
+        let Some(bits) = column.validity() else { return Truth::All };
+        any = Some(match any {
+            None => bits.clone(),
+            Some(any) => {
+                let words = any.words().iter().zip(bits.words()).map(|(a, b)| a | b).collect();
+                Bitmap::from_words(words, bits.len()).expect("as many words as before")
+            }
+        });
+    }
+    any.map_or(Truth::None, Truth::Some)
+}

@@ -1,0 +1,199 @@
+//! States of calls, for queries with aggregates.
+
+use std::sync::Arc;
+
+use model::{FieldType, TimeRange};
+use plan::{ColumnKind, Direction, Function, PartialCall, ShardPlan};
+
+use super::accumulate::{Accumulate, CallRows, accumulator, is_uncut};
+use super::cut::{Cutter, Span};
+use super::{Batch, Reader};
+use crate::error::{Budget, ExecError};
+use crate::evaluate::Vector;
+use crate::source::{BatchSummary, RowCursor, SourceSeries};
+use crate::states::CallStates;
+
+/// The states of each call over the series of a group. `None` when no call saw a value.
+pub(super) fn read(
+    reader: &Reader<'_>,
+    series: &[SourceSeries],
+    calls: &[PartialCall],
+    budget: &mut dyn Budget,
+) -> Result<Option<Vec<CallStates>>, ExecError> {
+    let mut group = Group::new(reader.plan, calls)?;
+    for one in series {
+        group.read_series(reader, one, budget)?;
+    }
+    let states: Vec<CallStates> = group.calls.into_iter().map(|call| call.states.finish()).collect();
+    Ok(states.iter().any(|states| !states.is_empty()).then_some(states))
+}
+
+/// Whether only the values of the results matter: then their times and rows need not be kept.
+pub(crate) fn is_bare(plan: &ShardPlan, calls: &[PartialCall], call: &PartialCall) -> bool {
+    call.auxiliary.is_empty() && (calls.len() > 1 || plan.window.is_some())
+}
+
+/// The calls of a group and what they made of the rows so far.
+struct Group<'a> {
+    calls: Vec<Call<'a>>,
+    cutter: Cutter<'a>,
+    /// Whether windows change nothing for any call.
+    uncut: bool,
+    ends: Option<Direction>,
+    spans: Vec<Span>,
+}
+
+struct Call<'a> {
+    call: &'a PartialCall,
+    states: Box<dyn Accumulate>,
+}
+
+impl<'a> Group<'a> {
+    fn new(plan: &'a ShardPlan, calls: &'a [PartialCall]) -> Result<Group<'a>, ExecError> {
+        let make = |call: &'a PartialCall| {
+            let column = plan.columns.get(call.column).ok_or(ExecError::Mismatch("a call of no column"))?;
+            let input = match column.kind {
+                ColumnKind::Field(field_type) => field_type,
+                ColumnKind::Tag => FieldType::String,
+            };
+            Ok(Call { call, states: accumulator(call, input, is_bare(plan, calls, call))? })
+        };
+        Ok(Group {
+            calls: calls.iter().map(make).collect::<Result<_, ExecError>>()?,
+            cutter: Cutter::new(plan.window.as_ref()),
+            uncut: plan.window.is_none(),
+            ends: ends(plan, calls),
+            spans: Vec::new(),
+        })
+    }
+
+    fn read_series(
+        &mut self,
+        reader: &Reader<'_>,
+        series: &SourceSeries,
+        budget: &mut dyn Budget,
+    ) -> Result<(), ExecError> {
+        let direction = self.ends.unwrap_or(Direction::Ascending);
+        let mut cursor = reader.source.rows(series.handle, &reader.requests, reader.plan.range, direction)?;
+        loop {
+            if self.skip_known(reader, &series.key, cursor.as_mut())? {
+                continue;
+            }
+            let Some(batch) = cursor.next()? else { break };
+            budget.rows(batch.times.len()).map_err(ExecError::Refused)?;
+            let batch = reader.prepare(batch, &series.tags)?;
+            let bytes = self.add(&batch, series, direction);
+            budget.grow(bytes).map_err(ExecError::Refused)?;
+            if self.ends.is_some() && self.found_ends(&batch) {
+                break;
+            }
+        }
+        self.calls.iter_mut().for_each(|call| call.states.end_series());
+        Ok(())
+    }
+
+    /// Takes in the next batch by what is known of it, when that is enough. `false` when it must be read.
+    fn skip_known(
+        &mut self,
+        reader: &Reader<'_>,
+        key: &Arc<[u8]>,
+        cursor: &mut (dyn RowCursor + '_),
+    ) -> Result<bool, ExecError> {
+        if reader.plan.condition.is_some() || self.ends.is_some() {
+            return Ok(false);
+        }
+        let Some(summary) = cursor.peek()? else { return Ok(false) };
+        if !self.add_summary(reader, key, &summary) {
+            return Ok(false);
+        }
+        cursor.skip()?;
+        Ok(true)
+    }
+
+    /// All or nothing: a batch that one call has to see is read.
+    fn add_summary(&mut self, reader: &Reader<'_>, key: &Arc<[u8]>, summary: &BatchSummary) -> bool {
+        let (start, end) = self.cutter.window(summary.time_first);
+        if summary.time_last >= end || summary.time_last < summary.time_first {
+            return false;
+        }
+        let mut fields = Vec::with_capacity(self.calls.len());
+        for call in &self.calls {
+            let range = call.call.range;
+            let ColumnKind::Field(input) = reader.plan.columns[call.call.column].kind else { return false };
+            let known = summary.fields.get(reader.request_index(call.call.column)).and_then(Option::as_ref);
+            let within = range.start().0 <= summary.time_first && summary.time_last < range.end().0;
+            match known.filter(|field| within && field.field_type == input) {
+                Some(field) if field.count == 0 || call.states.takes_summary(field, key) => fields.push(field),
+                _ => return false,
+            }
+        }
+        for (call, field) in self.calls.iter_mut().zip(fields).filter(|(_, field)| field.count > 0) {
+            call.states.add_summary(start, field, key);
+        }
+        true
+    }
+
+    /// Folds a batch into the states. Returns how many bytes more are kept.
+    fn add(&mut self, batch: &Batch, series: &SourceSeries, direction: Direction) -> usize {
+        let mut bytes = 0;
+        let mut cut: Option<(TimeRange, bool)> = None;
+        for call in &mut self.calls {
+            let column = batch.column(call.call.column);
+            let counted = batch.passing.clone().and_valid(column.validity());
+            let Some(mask) = counted.mask() else { continue };
+            let uncut = self.uncut || is_uncut(&call.call.function);
+            if cut != Some((call.call.range, uncut)) {
+                cut = Some((call.call.range, uncut));
+                let positions = positions(&batch.times, call.call.range, direction);
+                if uncut {
+                    Cutter::new(None).cut(&batch.times, positions, &mut self.spans);
+                } else {
+                    self.cutter.cut(&batch.times, positions, &mut self.spans);
+                }
+            }
+            let auxiliary: Vec<Vector<'_>> =
+                call.call.auxiliary.iter().map(|index| batch.vectors[*index].borrowed()).collect();
+            bytes += call.states.add(&CallRows {
+                times: &batch.times,
+                descending: direction == Direction::Descending,
+                column: &column,
+                mask,
+                spans: &self.spans,
+                key: &series.key,
+                tags: &series.tags,
+                auxiliary: &auxiliary,
+            });
+        }
+        bytes
+    }
+
+    /// Whether the batch had a value for each call, so that no other row of the series can be the first or last.
+    fn found_ends(&self, batch: &Batch) -> bool {
+        self.calls.iter().all(|call| {
+            let counted = batch.passing.clone().and_valid(batch.column(call.call.column).validity());
+            counted.mask().is_some_and(|mask| mask.first(0..batch.times.len()).is_some())
+        })
+    }
+}
+
+/// If each call wants nothing but the first or the last value of a series: the direction in which it comes first.
+fn ends(plan: &ShardPlan, calls: &[PartialCall]) -> Option<Direction> {
+    let whole = plan.window.is_none() && calls.iter().all(|call| call.range == plan.range);
+    let all = |function: &Function| calls.iter().all(|call| call.function == *function);
+    match whole {
+        true if all(&Function::First) => Some(Direction::Ascending),
+        true if all(&Function::Last) => Some(Direction::Descending),
+        _ => None,
+    }
+}
+
+/// The positions of the times inside `range`.
+fn positions(times: &[i64], range: TimeRange, direction: Direction) -> std::ops::Range<usize> {
+    if direction == Direction::Descending {
+        // Only read so when all times are inside.
+        return 0..times.len();
+    }
+    let start = times.partition_point(|time| *time < range.start().0);
+    let end = times.partition_point(|time| *time < range.end().0);
+    start..end.max(start)
+}

@@ -1,0 +1,358 @@
+//! What is known about the points of one call in one window, and how two such states are joined.
+//!
+//! Joining is associative and does not depend on order, so that a group's points may be cut in any way over batches,
+//! series, shards and nodes. Where several points could be the answer, a rule that looks only at the points decides:
+//! value, time, then series key.
+
+pub(crate) mod best;
+pub(crate) mod selected;
+pub(crate) mod tally;
+
+use std::sync::Arc;
+
+use model::Column;
+
+use crate::bytes::{DecodeError, Reader, Writer};
+use crate::kernel::Ordered;
+use crate::run::Run;
+use crate::sum::DoubleSum;
+
+pub(crate) use best::{Best, Sample};
+pub(crate) use selected::{Pick, Selected};
+pub(crate) use tally::Tally;
+
+/// What a state needs to know of its call to be joined with another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Nothing.
+    Plain,
+    /// Which point is kept.
+    Pick(Pick),
+    /// `top` and `bottom`: the order of the points and how many are kept; `by_key`: one of each key.
+    Best { pick: Pick, limit: usize, by_key: bool },
+    /// How many points are kept.
+    Sample { limit: usize },
+}
+
+/// A state of a window. The default is that of a window without points, which is never kept.
+pub(crate) trait State: Default + Clone {
+    fn merge(&mut self, other: Self, rule: Rule);
+    fn encode(&self, out: &mut Writer);
+    fn decode(input: &mut Reader<'_>, rule: Rule) -> Result<Self, DecodeError>;
+}
+
+impl State for u64 {
+    fn merge(&mut self, other: u64, _: Rule) {
+        *self += other;
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.u64(*self);
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<u64, DecodeError> {
+        // Counts of several nodes are added, so they stay far from the end of the range.
+        input.u64().ok().filter(|count| *count < 1 << 56).ok_or(DecodeError("bad count"))
+    }
+}
+
+/// A sum and how many values it has; also what a mean is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Sum<T> {
+    pub(crate) sum: T,
+    pub(crate) count: u64,
+}
+
+macro_rules! wrapping_sum {
+    ($kind:ty, $method:ident) => {
+        impl State for Sum<$kind> {
+            fn merge(&mut self, other: Sum<$kind>, rule: Rule) {
+                self.sum = self.sum.wrapping_add(other.sum);
+                self.count.merge(other.count, rule);
+            }
+
+            fn encode(&self, out: &mut Writer) {
+                out.$method(self.sum);
+                self.count.encode(out);
+            }
+
+            fn decode(input: &mut Reader<'_>, rule: Rule) -> Result<Sum<$kind>, DecodeError> {
+                Ok(Sum { sum: input.$method()?, count: u64::decode(input, rule)? })
+            }
+        }
+    };
+}
+
+wrapping_sum!(i64, i64);
+wrapping_sum!(u64, u64);
+
+impl State for DoubleSum {
+    fn merge(&mut self, other: DoubleSum, _: Rule) {
+        DoubleSum::merge(self, other);
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        let (hi, lo) = self.parts();
+        out.f64(hi);
+        out.f64(lo);
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<DoubleSum, DecodeError> {
+        Ok(DoubleSum::from_parts(input.f64()?, input.f64()?))
+    }
+}
+
+impl State for Sum<DoubleSum> {
+    fn merge(&mut self, other: Sum<DoubleSum>, rule: Rule) {
+        self.sum.merge(other.sum);
+        self.count.merge(other.count, rule);
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        self.sum.encode(out);
+        self.count.encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>, rule: Rule) -> Result<Sum<DoubleSum>, DecodeError> {
+        Ok(Sum { sum: DoubleSum::decode(input, rule)?, count: u64::decode(input, rule)? })
+    }
+}
+
+/// Count, sum and sum of squares, the last two exact enough that the variance of large values does not cancel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Moments {
+    pub(crate) count: u64,
+    pub(crate) sum: DoubleSum,
+    pub(crate) squares: DoubleSum,
+}
+
+impl State for Moments {
+    fn merge(&mut self, other: Moments, rule: Rule) {
+        self.count.merge(other.count, rule);
+        self.sum.merge(other.sum);
+        self.squares.merge(other.squares);
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        self.count.encode(out);
+        self.sum.encode(out);
+        self.squares.encode(out);
+    }
+
+    fn decode(input: &mut Reader<'_>, rule: Rule) -> Result<Moments, DecodeError> {
+        Ok(Moments {
+            count: u64::decode(input, rule)?,
+            sum: DoubleSum::decode(input, rule)?,
+            squares: DoubleSum::decode(input, rule)?,
+        })
+    }
+}
+
+/// A number on the wire.
+pub(crate) trait Number: Ordered + Default {
+    fn put(self, out: &mut Writer);
+    fn take(input: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+macro_rules! number {
+    ($kind:ident) => {
+        impl Number for $kind {
+            fn put(self, out: &mut Writer) {
+                out.$kind(self);
+            }
+
+            fn take(input: &mut Reader<'_>) -> Result<$kind, DecodeError> {
+                input.$kind()
+            }
+        }
+    };
+}
+
+number!(f64);
+number!(i64);
+number!(u64);
+
+/// The smallest and the largest value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extent<T>(pub(crate) Option<(T, T)>);
+
+impl<T> Default for Extent<T> {
+    fn default() -> Extent<T> {
+        Extent(None)
+    }
+}
+
+impl<T: Number> State for Extent<T> {
+    fn merge(&mut self, other: Extent<T>, _: Rule) {
+        self.0 = match (self.0, other.0) {
+            (Some((min, max)), Some((other_min, other_max))) => Some((min.smaller(other_min), max.larger(other_max))),
+            (mine, other) => mine.or(other),
+        };
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        let (min, max) = self.0.unwrap_or_default();
+        min.put(out);
+        max.put(out);
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<Extent<T>, DecodeError> {
+        Ok(Extent(Some((T::take(input)?, T::take(input)?))))
+    }
+}
+
+/// The smallest or the largest value, when its time is of no interest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extreme<T>(pub(crate) Option<T>);
+
+impl<T> Default for Extreme<T> {
+    fn default() -> Extreme<T> {
+        Extreme(None)
+    }
+}
+
+impl<T: Number> State for Extreme<T> {
+    fn merge(&mut self, other: Extreme<T>, rule: Rule) {
+        self.0 = match (self.0, other.0) {
+            (Some(mine), Some(other)) if rule == Rule::Pick(Pick::Max) => Some(mine.larger(other)),
+            (Some(mine), Some(other)) => Some(mine.smaller(other)),
+            (mine, other) => mine.or(other),
+        };
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        self.0.unwrap_or_default().put(out);
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<Extreme<T>, DecodeError> {
+        Ok(Extreme(Some(T::take(input)?)))
+    }
+}
+
+/// Plain values, in no order.
+impl<T: Number> State for Vec<T> {
+    fn merge(&mut self, mut other: Vec<T>, _: Rule) {
+        self.append(&mut other);
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.count(self.len());
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<Vec<T>, DecodeError> {
+        let count = input.count()?;
+        (0..count).map(|_| T::take(input)).collect()
+    }
+}
+
+/// Some rows of one series, in one direction of time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SeriesRows {
+    /// The canonical series key; orders rows of one time.
+    pub(crate) key: Arc<[u8]>,
+    pub(crate) times: Vec<i64>,
+    pub(crate) columns: Vec<Cells>,
+}
+
+/// One column of [`SeriesRows`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cells {
+    /// As many rows as there are times.
+    Field(Column),
+    /// The same value in every row; empty means none.
+    Tag(Arc<[u8]>),
+}
+
+impl SeriesRows {
+    /// About how many bytes it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let column = |cells: &Cells| match cells {
+            Cells::Tag(value) => value.len(),
+            Cells::Field(column) => match column.data() {
+                model::ColumnData::String(strings) => strings.bytes().len() + strings.len() * 4,
+                model::ColumnData::Boolean(values) => values.len(),
+                _ => column.len() * 8,
+            },
+        };
+        size_of::<SeriesRows>() + self.times.len() * 8 + self.columns.iter().map(column).sum::<usize>()
+    }
+
+    pub(crate) fn encode(&self, out: &mut Writer) {
+        out.bytes(&self.key);
+        out.times(&self.times);
+        out.count(self.columns.len());
+        for cells in &self.columns {
+            match cells {
+                Cells::Field(column) => {
+                    out.u8(0);
+                    out.column(column);
+                }
+                Cells::Tag(value) => {
+                    out.u8(1);
+                    out.bytes(value);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn decode(input: &mut Reader<'_>) -> Result<SeriesRows, DecodeError> {
+        let key = input.shared_bytes()?;
+        let times = input.times()?;
+        let count = input.count()?;
+        let mut columns = Vec::with_capacity(count);
+        for _ in 0..count {
+            columns.push(match input.u8()? {
+                0 => Cells::Field(input.column()?),
+                1 => Cells::Tag(input.shared_bytes()?),
+                _ => return Err(DecodeError("unknown kind of column")),
+            });
+        }
+        let fits = |cells: &Cells| match cells {
+            Cells::Field(column) => column.len() == times.len(),
+            Cells::Tag(_) => true,
+        };
+        if !columns.iter().all(fits) {
+            return Err(DecodeError("column lengths differ"));
+        }
+        Ok(SeriesRows { key, times, columns })
+    }
+}
+
+/// Points as they are, for calls that cannot be computed from less.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Points(pub(crate) Vec<SeriesRows>);
+
+impl State for Points {
+    fn merge(&mut self, mut other: Points, _: Rule) {
+        self.0.append(&mut other.0);
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.count(self.0.len());
+        self.0.iter().for_each(|rows| rows.encode(out));
+    }
+
+    fn decode(input: &mut Reader<'_>, _: Rule) -> Result<Points, DecodeError> {
+        let count = input.count()?;
+        let rows = (0..count).map(|_| SeriesRows::decode(input)).collect::<Result<Vec<_>, _>>()?;
+        let is_value = |rows: &SeriesRows| matches!(rows.columns.first(), Some(Cells::Field(_)));
+        if !rows.iter().all(is_value) {
+            return Err(DecodeError("points without a value"));
+        }
+        Ok(Points(rows))
+    }
+}
+
+/// Appends a run: starts, then states.
+pub(crate) fn encode_run<S: State>(run: &Run<S>, out: &mut Writer) {
+    out.times(run.starts());
+    run.states().iter().for_each(|state| state.encode(out));
+}
+
+/// The inverse of [`encode_run`].
+pub(crate) fn decode_run<S: State>(input: &mut Reader<'_>, rule: Rule) -> Result<Run<S>, DecodeError> {
+    let starts = input.times()?;
+    let states = starts.iter().map(|_| S::decode(input, rule)).collect::<Result<Vec<S>, _>>()?;
+    Run::from_parts(starts, states).ok_or(DecodeError("windows out of order"))
+}

@@ -1,0 +1,224 @@
+//! Sums of doubles that do not depend on how the data was cut.
+//!
+//! A sum is kept as an unevaluated pair `hi + lo` (double-double, about 106 bits) and rounded once at the end. Adding is
+//! error free as long as the bits of all terms fit into these 106, which holds for measurements: then partial sums can be
+//! joined in any order and the last bit of the answer is always the same.
+//!
+//! The zero is -0.0, the only neutral element of addition, so that the sum of a single -0.0 keeps its sign.
+
+/// A sum of doubles, not yet rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DoubleSum {
+    hi: f64,
+    lo: f64,
+}
+
+impl Default for DoubleSum {
+    fn default() -> DoubleSum {
+        DoubleSum::ZERO
+    }
+}
+
+impl DoubleSum {
+    /// The sum of nothing.
+    pub const ZERO: DoubleSum = DoubleSum { hi: -0.0, lo: 0.0 };
+
+    /// A sum from its two parts, as page statistics keep it. The parts need not be normalised.
+    pub fn from_parts(hi: f64, lo: f64) -> DoubleSum {
+        DoubleSum::normalised(hi, lo)
+    }
+
+    /// The two parts; the first is the rounded sum.
+    pub fn parts(self) -> (f64, f64) {
+        (self.hi, self.lo)
+    }
+
+    /// The sum of `values`.
+    pub fn of(values: &[f64]) -> DoubleSum {
+        let mut lanes = SumLanes::default();
+        lanes.add_slice(values);
+        lanes.finish()
+    }
+
+    /// Adds one value.
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        let (sum, error) = two_sum(self.hi, value);
+        *self = DoubleSum::normalised(sum, self.lo + error);
+    }
+
+    /// Adds another sum.
+    #[inline]
+    pub fn merge(&mut self, other: DoubleSum) {
+        let (high, high_error) = two_sum(self.hi, other.hi);
+        let (low, low_error) = two_sum(self.lo, other.lo);
+        let first = DoubleSum::normalised(high, high_error + low);
+        *self = DoubleSum::normalised(first.hi, first.lo + low_error);
+    }
+
+    /// Adds the product of two doubles without rounding it first.
+    #[inline]
+    pub fn add_product(&mut self, a: f64, b: f64) {
+        let product = a * b;
+        let error = a.mul_add(b, -product);
+        self.merge(DoubleSum::normalised(product, error));
+    }
+
+    /// The sum, rounded to the nearest double.
+    pub fn value(self) -> f64 {
+        self.hi
+    }
+
+    /// `lo` is small beside `hi`. A sum that left the range of doubles stays infinite instead of becoming NaN.
+    #[inline]
+    fn normalised(hi: f64, lo: f64) -> DoubleSum {
+        if lo == 0.0 || !hi.is_finite() {
+            return DoubleSum { hi, lo: 0.0 };
+        }
+        let sum = hi + lo;
+        DoubleSum { hi: sum, lo: lo - (sum - hi) }
+    }
+}
+
+/// `a + b` as a rounded sum and its error, exactly.
+#[inline]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+const LANES: usize = 8;
+
+/// A running sum for inner loops: eight independent chains, which the compiler keeps in vector registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SumLanes {
+    sums: [f64; LANES],
+    errors: [f64; LANES],
+    /// What did not fill all lanes.
+    rest: DoubleSum,
+    lanes_used: bool,
+}
+
+impl Default for SumLanes {
+    fn default() -> SumLanes {
+        SumLanes { sums: [-0.0; LANES], errors: [0.0; LANES], rest: DoubleSum::ZERO, lanes_used: false }
+    }
+}
+
+impl SumLanes {
+    /// Adds all values of a slice.
+    #[inline]
+    pub(crate) fn add_slice(&mut self, values: &[f64]) {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        // Joining the lanes costs as much as some forty single additions.
+        if chunks.len() < 4 && !self.lanes_used {
+            self.add_few(values);
+            return;
+        }
+        self.lanes_used = true;
+        let (mut sums, mut errors) = (self.sums, self.errors);
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let (sum, error) = two_sum(sums[lane], chunk[lane]);
+                sums[lane] = sum;
+                errors[lane] += error;
+            }
+        }
+        (self.sums, self.errors) = (sums, errors);
+        self.add_few(rest);
+    }
+
+    #[inline]
+    fn add_few(&mut self, values: &[f64]) {
+        for value in values {
+            self.rest.add(*value);
+        }
+    }
+
+    /// The sum of everything added.
+    #[inline]
+    pub(crate) fn finish(self) -> DoubleSum {
+        let mut total = self.rest;
+        if self.lanes_used {
+            for lane in 0..LANES {
+                // A lane without terms must not turn a total of -0.0 into 0.0.
+                total.merge(DoubleSum::normalised(self.sums[lane], self.errors[lane]));
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn joined(pieces: &[&[f64]]) -> f64 {
+        let mut total = DoubleSum::ZERO;
+        for piece in pieces {
+            total.merge(DoubleSum::of(piece));
+        }
+        total.value()
+    }
+
+    #[test]
+    fn nothing_is_lost_beside_a_large_term() {
+        let values = [1e16, 1.0, -1e16, 1.0, 0.1];
+        assert_eq!(DoubleSum::of(&values).value(), 2.1);
+        let many: Vec<f64> = [1e15, 0.1].into_iter().chain((0..998).map(|_| 0.1)).collect();
+        assert_eq!(DoubleSum::of(&many).value(), 1e15 + 99.9);
+    }
+
+    #[test]
+    fn the_sign_of_zero_survives_alone() {
+        assert!(DoubleSum::of(&[-0.0]).value().is_sign_negative());
+        assert!(joined(&[&[-0.0], &[]]).is_sign_negative());
+        assert!(DoubleSum::of(&[-0.0, 0.0]).value().is_sign_positive());
+        assert!(DoubleSum::of(&[-0.0; 100]).value().is_sign_negative());
+    }
+
+    #[test]
+    fn overflow_is_infinite_and_not_nan() {
+        assert_eq!(DoubleSum::of(&[f64::MAX, f64::MAX]).value(), f64::INFINITY);
+        assert_eq!(DoubleSum::of(&[f64::MAX; 100]).value(), f64::INFINITY);
+        assert_eq!(joined(&[&[f64::MAX], &[f64::MAX], &[1.0]]), f64::INFINITY);
+    }
+
+    #[test]
+    fn products_are_not_rounded() {
+        let mut squares = DoubleSum::ZERO;
+        let value = 1.0 + f64::EPSILON;
+        squares.add_product(value, value);
+        squares.add(-1.0);
+        squares.add(-2.0 * f64::EPSILON);
+        assert_eq!(squares.value(), f64::EPSILON * f64::EPSILON);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_cut_and_any_order_give_the_same_bits(
+            values in prop::collection::vec(-1e6f64..1e6, 0..300),
+            cuts in prop::collection::vec(0usize..300, 0..6),
+            turn in 0usize..300,
+        ) {
+            let whole = DoubleSum::of(&values).value();
+            let mut turned = values.clone();
+            turned.rotate_left(if values.is_empty() { 0 } else { turn % values.len() });
+            let mut total = DoubleSum::ZERO;
+            let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (values.len() + 1)).collect();
+            ends.push(values.len());
+            ends.sort_unstable();
+            let mut start = 0;
+            for end in ends {
+                total.merge(DoubleSum::of(&turned[start..end]));
+                start = end;
+            }
+            prop_assert_eq!(whole.to_bits(), total.value().to_bits());
+        }
+    }
+}
