@@ -1,1 +1,36 @@
 //! Shards of one node: log, memory table, data files.
+//!
+//! In reading order: `store` (all shards of a node), `shard` (one of them: opening, writing, flushing), `schema` (which
+//! rows are refused), `index` (series and fields), `memory` (rows not yet in a file), `wal` (the log's records),
+//! `manifest` (which files count), `read` and `cursor` (the answers).
+//!
+//! Calls block. Whoever is on an async thread goes through `Env::blocking`; under simulation they run inline.
+//!
+//! Invariants
+//! - What was acked is in the log or in a data file that the manifest lists, synced.
+//! - For one series, time and field the value with the largest stamp is the one that is read, whatever the order of
+//!   arrival and wherever the rows lie.
+//! - Every stored byte is under a checksum that is verified when it is read.
+
+mod column;
+mod config;
+mod cursor;
+mod error;
+mod index;
+mod manifest;
+mod memory;
+mod path;
+mod read;
+mod schema;
+mod shard;
+mod stamps;
+mod store;
+mod usage;
+mod wal;
+
+pub use config::StoreConfig;
+pub use cursor::{BATCH_ROWS, RowBatch, RowCursor};
+pub use error::{FieldTypeConflict, MaintenanceError, OpenError, ReadError, ShardError, Unavailable, WriteError};
+pub use read::{SeriesEntry, ShardReader};
+pub use shard::{Origin, Pending, Shard, ShardInfo, Written};
+pub use store::Store;

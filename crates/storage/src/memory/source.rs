@@ -1,0 +1,82 @@
+//! A run as a source of a cursor.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use model::TimeRange;
+
+use super::run::Run;
+use crate::column;
+use crate::cursor::{BATCH_ROWS, Block, Source};
+use crate::error::ReadError;
+
+#[derive(Debug)]
+pub(crate) struct RunSource {
+    run: Arc<Run>,
+    rows: Range<usize>,
+    fields: Arc<[Option<u32>]>,
+    descending: bool,
+}
+
+impl RunSource {
+    /// The rows of `series` in `range`; `None` when there are none.
+    pub(crate) fn new(
+        run: &Arc<Run>,
+        series: u32,
+        fields: Arc<[Option<u32>]>,
+        range: TimeRange,
+        descending: bool,
+    ) -> Option<RunSource> {
+        let rows = run.rows_of(series);
+        let times = &run.times()[rows.clone()];
+        let start = rows.start + times.partition_point(|time| *time < range.start().0);
+        let end = rows.start + times.partition_point(|time| *time < range.end().0);
+        (start < end).then(|| RunSource { run: run.clone(), rows: start..end, fields, descending })
+    }
+
+    /// Takes the next rows off, without splitting an instant.
+    fn take(&mut self) -> Range<usize> {
+        let times = self.run.times();
+        let Range { start, end } = self.rows;
+        if end - start <= BATCH_ROWS {
+            self.rows = end..end;
+            return start..end;
+        }
+        if self.descending {
+            let mut cut = end - BATCH_ROWS;
+            while cut > start && times[cut - 1] == times[cut] {
+                cut -= 1;
+            }
+            self.rows = start..cut;
+            cut..end
+        } else {
+            let mut cut = start + BATCH_ROWS;
+            while cut < end && times[cut - 1] == times[cut] {
+                cut += 1;
+            }
+            self.rows = cut..end;
+            start..cut
+        }
+    }
+}
+
+impl Source for RunSource {
+    fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
+        if self.rows.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.take();
+        let times = self.run.times()[rows.clone()].to_vec();
+        let columns = self.fields.iter().map(|field| {
+            let column = self.run.column((*field)?)?;
+            Some(column::sliced(column, rows.clone()))
+        });
+        let block = Block {
+            repeats: times.windows(2).any(|pair| pair[0] == pair[1]),
+            columns: columns.collect(),
+            stamps: self.run.stamps().sliced(rows),
+            times,
+        };
+        Ok(Some(if self.descending { block.reversed() } else { block }))
+    }
+}

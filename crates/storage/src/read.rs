@@ -1,0 +1,145 @@
+//! Reading a shard, as it was at one instant.
+
+use std::sync::Arc;
+
+use model::{FieldType, TagFilter, Tags, TimeRange};
+use parking_lot::RwLock;
+
+use crate::cursor::{RowCursor, Source};
+use crate::index::{Index, Measurement};
+use crate::memory::RunSource;
+use crate::memory::Runs;
+
+/// A series that a question found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesEntry {
+    /// Names the series within its shard, for as long as the shard is open.
+    pub handle: u64,
+    /// The canonical key.
+    pub key: Arc<[u8]>,
+    /// The tags of the key.
+    pub tags: Arc<Tags>,
+}
+
+/// A shard as it was when the reader was made: later writes, flushes and compactions do not show.
+#[derive(Clone, Debug)]
+pub struct ShardReader {
+    index: Arc<RwLock<Index>>,
+    series_count: u32,
+    runs: Arc<Runs>,
+}
+
+impl ShardReader {
+    pub(crate) fn new(index: Arc<RwLock<Index>>, series_count: u32, runs: Arc<Runs>) -> ShardReader {
+        ShardReader { index, series_count, runs }
+    }
+
+    /// The names of the measurements that have series, raw, sorted.
+    pub fn measurements(&self) -> Vec<Vec<u8>> {
+        let index = self.index.read();
+        let names = index.measurement_names().filter(|(_, id)| self.has_series(index.measurement(*id)));
+        names.map(|(name, _)| name.to_vec()).collect()
+    }
+
+    /// The fields of a measurement, raw, sorted by name, each with its types in the order of preference.
+    pub fn fields(&self, measurement: &[u8]) -> Vec<(Vec<u8>, Vec<FieldType>)> {
+        self.with(measurement, |_, entry| entry.fields_sorted())
+    }
+
+    /// The tag keys of a measurement, raw, sorted.
+    pub fn tag_keys(&self, measurement: &[u8]) -> Vec<Vec<u8>> {
+        self.with(measurement, |_, entry| {
+            let postings = entry.postings.iter();
+            let used = postings.filter(|(_, values)| values.values().any(|series| self.sees_any(series)));
+            used.map(|(key, _)| key.to_vec()).collect()
+        })
+    }
+
+    /// The distinct values of a tag among the series that `filter` means, raw, sorted.
+    pub fn tag_values(&self, measurement: &[u8], key: &[u8], filter: &TagFilter) -> Vec<Vec<u8>> {
+        self.with(measurement, |_, entry| {
+            let Some(values) = entry.postings.get(key) else { return Vec::new() };
+            let wanted = (!matches!(filter, TagFilter::All)).then(|| entry.matching(filter));
+            let values = values.iter().filter(|(_, series)| match &wanted {
+                None => self.sees_any(series),
+                Some(wanted) => self.sees_any(&(wanted & *series)),
+            });
+            values.map(|(value, _)| value.to_vec()).collect()
+        })
+    }
+
+    /// The series of a measurement that `filter` means, sorted by key.
+    pub fn series(&self, measurement: &[u8], filter: &TagFilter) -> Vec<SeriesEntry> {
+        self.with(measurement, |index, entry| {
+            let matching = entry.matching(filter);
+            let seen = matching.iter().take_while(|series| *series < self.series_count);
+            let mut series: Vec<SeriesEntry> = seen
+                .map(|id| SeriesEntry { handle: u64::from(id), key: index.key(id).clone(), tags: index.tags(id) })
+                .collect();
+            series.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            series
+        })
+    }
+
+    /// How many series of a measurement `filter` means.
+    pub fn series_cardinality(&self, measurement: &[u8], filter: &TagFilter) -> u64 {
+        self.with(measurement, |_, entry| entry.matching(filter).range_cardinality(..self.series_count))
+    }
+
+    /// How many series the shard has.
+    pub fn series_count(&self) -> u64 {
+        u64::from(self.series_count)
+    }
+
+    /// The rows of a series with a value in at least one of `fields` (raw name and type), with distinct times, from
+    /// `range`. A field that the series lacks is a column without values.
+    pub fn rows<N: AsRef<[u8]>>(
+        &self,
+        handle: u64,
+        fields: &[(N, FieldType)],
+        range: TimeRange,
+        descending: bool,
+    ) -> RowCursor {
+        let field_types = fields.iter().map(|(_, kind)| *kind).collect();
+        RowCursor::new(self.sources(handle, fields, range, descending), field_types, descending)
+    }
+
+    fn sources<N: AsRef<[u8]>>(
+        &self,
+        handle: u64,
+        fields: &[(N, FieldType)],
+        range: TimeRange,
+        descending: bool,
+    ) -> Vec<Box<dyn Source>> {
+        let Ok(series) = u32::try_from(handle) else { return Vec::new() };
+        if series >= self.series_count {
+            return Vec::new();
+        }
+        let index = self.index.read();
+        let measurement = index.measurement_of(series);
+        let entry = index.measurement(measurement);
+        let ids: Arc<[Option<u32>]> = fields.iter().map(|(name, kind)| entry.field(name.as_ref(), *kind)).collect();
+        drop(index);
+        if !fields.is_empty() && ids.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let runs = self.runs.get(measurement as usize).map(Vec::as_slice).unwrap_or_default();
+        let sources = runs.iter().filter_map(|run| RunSource::new(run, series, ids.clone(), range, descending));
+        sources.map(|source| Box::new(source) as Box<dyn Source>).collect()
+    }
+
+    fn with<T: Default>(&self, measurement: &[u8], question: impl FnOnce(&Index, &Measurement) -> T) -> T {
+        let index = self.index.read();
+        let Some(id) = index.measurement_id(measurement) else { return T::default() };
+        let entry = index.measurement(id);
+        if self.has_series(entry) { question(&index, entry) } else { T::default() }
+    }
+
+    fn has_series(&self, entry: &Measurement) -> bool {
+        self.sees_any(&entry.series)
+    }
+
+    fn sees_any(&self, series: &roaring::RoaringBitmap) -> bool {
+        series.min().is_some_and(|first| first < self.series_count)
+    }
+}

@@ -1,0 +1,236 @@
+//! One shard: everything that a node keeps of the series of one shard group that share owners.
+//!
+//! A shard is a directory of its own (see `docs/format/shard.md`) with a manifest, a log and data files. It is opened
+//! when it is first used: until then it costs an entry in a map. What is open is a [`core::Core`].
+//!
+//! Invariants
+//! - A damaged shard answers nothing and takes nothing; it says why, and the other shards go on.
+//! - Every acked write is in the log or in a data file that the manifest lists, synced.
+
+mod core;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use env::Env;
+use model::{Batch, ShardId, Stamp};
+use parking_lot::Mutex;
+
+use crate::config::StoreConfig;
+use crate::error::{ReadError, Unavailable, WriteError};
+use crate::manifest::{Manifest, ManifestError};
+use crate::read::ShardReader;
+use crate::usage::Usage;
+
+pub use write::{Origin, Pending, Written};
+
+use self::core::{Core, OpenFault};
+
+/// A shard of this node. Cheap to share; calls block.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    db: String,
+    rp: String,
+    dir: PathBuf,
+    env: Env,
+    config: Arc<StoreConfig>,
+    usage: Arc<Usage>,
+    /// Bytes of the data files when the store opened.
+    cold_bytes: u64,
+    /// Guards opening and closing. Disk I/O happens under it, of this shard only.
+    life: Mutex<Life>,
+}
+
+#[derive(Debug)]
+enum Life {
+    /// Not opened yet.
+    Cold,
+    Open(Arc<Core>),
+    Gone(Unavailable),
+}
+
+/// What is known of a shard without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardInfo {
+    /// Its number.
+    pub id: ShardId,
+    /// The database, raw.
+    pub db: String,
+    /// The retention policy, raw.
+    pub rp: String,
+    /// Bytes of its data files.
+    pub bytes: u64,
+    /// Bytes of its memory table, about; zero when it is not open.
+    pub memory_bytes: u64,
+    /// Whether it is open.
+    pub is_open: bool,
+    /// What is wrong with it, if anything: it answers nothing, or lacks rows that another owner has.
+    pub damage: Option<String>,
+}
+
+impl Shard {
+    /// A shard that exists on disk, with its manifest or what is wrong with that.
+    pub(crate) fn new(
+        env: Env,
+        config: Arc<StoreConfig>,
+        usage: Arc<Usage>,
+        dir: PathBuf,
+        id: ShardId,
+        manifest: Result<Manifest, ManifestError>,
+    ) -> Shard {
+        let damaged = |reason: String| Life::Gone(Unavailable::Damaged { shard: id, reason: reason.into() });
+        let (life, db, rp, cold_bytes) = match manifest {
+            Ok(found) if found.shard == id => {
+                let bytes = found.files.iter().map(|file| file.bytes).sum();
+                (Life::Cold, found.db, found.rp, bytes)
+            }
+            Ok(found) => (damaged(format!("the manifest is that of shard {}", found.shard)), found.db, found.rp, 0),
+            Err(error) => {
+                // The names on the way down are all that is left to show.
+                let name = |dir: Option<&Path>| dir.and_then(Path::file_name).map(|name| name.to_string_lossy().into());
+                let rp_dir = dir.parent();
+                let db = name(rp_dir.and_then(Path::parent)).unwrap_or_default();
+                (damaged(error.to_string()), db, name(rp_dir).unwrap_or_default(), 0)
+            }
+        };
+        Shard { id, db, rp, dir, env, config, usage, cold_bytes, life: Mutex::new(life) }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The database, raw.
+    pub fn db(&self) -> &str {
+        &self.db
+    }
+
+    /// The retention policy, raw.
+    pub fn rp(&self) -> &str {
+        &self.rp
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What is known of it without opening it.
+    pub fn info(&self) -> ShardInfo {
+        let life = self.life.lock();
+        let (core, damage) = match &*life {
+            Life::Cold => (None, None),
+            Life::Open(core) => (Some(core.clone()), core.damage()),
+            Life::Gone(why) => (None, Some(why.to_string())),
+        };
+        drop(life);
+        ShardInfo {
+            id: self.id,
+            db: self.db.clone(),
+            rp: self.rp.clone(),
+            bytes: core.as_ref().map_or(self.cold_bytes, |core| core.file_bytes()),
+            memory_bytes: core.as_ref().map_or(0, |core| core.memory_bytes()),
+            is_open: core.is_some(),
+            damage,
+        }
+    }
+
+    /// Writes a batch under the stamp of its request. On `Ok` the rows survive a power cut, unless a sync delay is
+    /// configured. `record` is the batch as `block_codec::batch::encode` writes it, if the caller has it.
+    ///
+    /// # Errors
+    /// See [`WriteError`]. After an error the rows may be readable or not, whole; writing them again is safe.
+    pub fn write(
+        &self,
+        stamp: Stamp,
+        batch: &Batch,
+        record: Option<&[u8]>,
+        origin: Origin,
+    ) -> Result<Written, WriteError> {
+        self.write_start(stamp, batch, record, origin)?.wait()
+    }
+
+    /// The first half of [`Shard::write`]: the rows are readable and in the log, but not synced. Whoever writes to
+    /// several shards starts all and then waits for all.
+    pub fn write_start(
+        &self,
+        stamp: Stamp,
+        batch: &Batch,
+        record: Option<&[u8]>,
+        origin: Origin,
+    ) -> Result<Pending, WriteError> {
+        self.core()?.write_start(stamp, batch, record, origin)
+    }
+
+    /// The shard as it is now.
+    pub fn read(&self) -> Result<ShardReader, ReadError> {
+        Ok(self.core()?.read())
+    }
+
+    /// The largest clock of a stamp in the shard; opens it.
+    pub fn clock_max(&self) -> Result<u64, Unavailable> {
+        Ok(self.core()?.clock_max())
+    }
+
+    /// Opens the shard if it is not open, and again if its log failed.
+    pub(crate) fn core(&self) -> Result<Arc<Core>, Unavailable> {
+        let mut life = self.life.lock();
+        match &*life {
+            Life::Open(core) if core.has_failed() => core.retire(),
+            Life::Open(core) => return Ok(core.clone()),
+            Life::Gone(why) => return Err(why.clone()),
+            Life::Cold => {}
+        }
+        *life = Life::Cold;
+        match Core::open(&self.env, &self.config, &self.usage, &self.dir, self.id) {
+            Ok(core) => {
+                let core = Arc::new(core);
+                *life = Life::Open(core.clone());
+                Ok(core)
+            }
+            Err(OpenFault::Damaged(reason)) => {
+                let why = Unavailable::Damaged { shard: self.id, reason: reason.into() };
+                *life = Life::Gone(why.clone());
+                Err(why)
+            }
+            Err(OpenFault::Disk(reason)) => Err(Unavailable::Disk { shard: self.id, reason: reason.into() }),
+        }
+    }
+
+    /// The core, if the shard is open.
+    pub(crate) fn core_if_open(&self) -> Option<Arc<Core>> {
+        match &*self.life.lock() {
+            Life::Open(core) => Some(core.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes no calls any more, for this reason. Gives the core, if there was one.
+    pub(crate) fn end(&self, why: Unavailable) -> Option<Arc<Core>> {
+        match std::mem::replace(&mut *self.life.lock(), Life::Gone(why)) {
+            Life::Open(core) => {
+                core.retire();
+                Some(core)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Makes the directory of a shard, with an empty manifest, durably.
+pub(crate) fn create(env: &Env, dir: &Path, manifest: &Manifest) -> std::io::Result<()> {
+    let fs = env.fs();
+    fs.create_dir_all(dir)?;
+    manifest.store(env, dir)?;
+    // The names on the way down: policy, database, store.
+    let mut parent = dir.parent();
+    for _ in 0..3 {
+        let Some(dir) = parent else { break };
+        fs.sync_dir(dir)?;
+        parent = dir.parent();
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! The store from outside: what is written is read, after flushes, compactions, restarts and crashes.
+
+#[path = "it/oracle.rs"]
+mod oracle;
+#[path = "it/store.rs"]
+mod store;
