@@ -199,7 +199,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the disk does not give the bytes, or a segment that was not purged is gone.
-    pub fn next(&mut self) -> Result<Option<Entry<'_>>, ReadError> {
+    pub fn read_next(&mut self) -> Result<Option<Entry<'_>>, ReadError> {
         loop {
             let Some((segment, item)) = self.next_item()? else { return Ok(None) };
             let place = |offset| Position { segment, offset };

@@ -45,12 +45,12 @@ fn records_come_back_in_order_over_segments() {
         assert!(log.segment_count() > 5);
         let mut reader = log.reader(Position::START);
         for (at, bytes) in &want {
-            match reader.next().expect("reads").expect("there") {
+            match reader.read_next().expect("reads").expect("there") {
                 Entry::Record { position, payload, .. } => assert_eq!((position, payload), (*at, &bytes[..])),
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(reader.next().expect("reads"), None);
+        assert_eq!(reader.read_next().expect("reads"), None);
     }
     let (log, recovery, records) = open(&env, dir.path());
     assert!(!recovery.is_clean && recovery.fenced.is_empty() && recovery.torn_bytes == 0);

@@ -1,0 +1,3 @@
+mod disk;
+mod net;
+mod same_view;
