@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tokio::sync::mpsc;
+
 use crate::Env;
 
 /// A task that runs by itself. Dropping the handle lets it run on; awaiting it gives its result, or `None` when it
@@ -59,5 +61,31 @@ impl Env {
                 Err(_) => std::future::pending().await,
             },
         }
+    }
+
+    /// Runs a closure that makes many values, off the async threads, and gives them as they are made; it waits while
+    /// `capacity` of them wait to be taken. The closure is told by `false` that nobody takes them any more. Inline under
+    /// simulation, where all values are made at once. Must be called on a runtime.
+    pub fn produce<T, F>(&self, capacity: usize, work: F) -> mpsc::Receiver<T>
+    where
+        F: FnOnce(&mut dyn FnMut(T) -> bool) + Send + 'static,
+        T: Send + 'static,
+    {
+        if self.is_simulated() {
+            let mut made = Vec::new();
+            work(&mut |value| {
+                made.push(value);
+                true
+            });
+            let (sender, receiver) = mpsc::channel(made.len().max(1));
+            for value in made {
+                // There is room for all of them, and the receiver is right here.
+                let _ = sender.try_send(value);
+            }
+            return receiver;
+        }
+        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        tokio::task::spawn_blocking(move || work(&mut |value| sender.blocking_send(value).is_ok()));
+        receiver
     }
 }
