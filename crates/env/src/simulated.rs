@@ -14,7 +14,7 @@ pub use clock::SimClock;
 pub use disk::{Effect, Fuse, LossModel, OpCounts, OpKind, SECTOR_BYTES, SimDisk};
 pub use rng::SimRng;
 
-use crate::{Env, World};
+use crate::{Env, Fs, World};
 
 impl Env {
     /// A world that answers the same way for the same seed. On a runtime with a paused clock (turmoil's, or
@@ -26,6 +26,11 @@ impl Env {
             rng: Arc::new(SimRng::new(seed)),
             world: World::Simulated,
         }
+    }
+
+    /// The same world with another file system, such as one that wraps a [`SimDisk`] to wait or to count.
+    pub fn with_fs(self, fs: Arc<dyn Fs>) -> Env {
+        Env { fs, ..self }
     }
 }
 

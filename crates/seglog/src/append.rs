@@ -9,6 +9,7 @@ use crc32fast::Hasher;
 use env::{File, OpenMode};
 
 use crate::group_sync::{Health, Segment, Shared};
+use crate::planted::{self, Bug};
 use crate::segment::{FILE_HEADER_BYTES, Kind, RECORD_HEADER_BYTES, RecordHeader, SegmentId};
 use crate::{AppendError, Inner, Log, Position};
 
@@ -24,7 +25,7 @@ pub(crate) struct Writer {
     pub(crate) end: u64,
     /// How long the file is: `end` and what is reserved.
     pub(crate) reserved: u64,
-    /// The segment takes no more records: the log was not closed cleanly.
+    /// The segment takes no more records: it is from before the log was opened.
     pub(crate) is_ended: bool,
     /// The last record says that all is durable.
     pub(crate) is_closed: bool,
@@ -190,7 +191,9 @@ impl Inner {
     /// nothing but the last segment.
     pub(crate) fn begin_segment(&self, writer: &mut Writer) -> Result<(), AppendError> {
         self.check_health()?;
-        self.make_durable(Position::END)?;
+        if !planted::is(Bug::BeginWithoutSync) {
+            self.make_durable(Position::END)?;
+        }
         self.give_back(writer);
         let number = writer.number + 1;
         let id = self.segment_id(number);
@@ -218,11 +221,11 @@ impl Inner {
     }
 
     pub(crate) fn sync_file(&self, file: &dyn File) -> io::Result<()> {
-        file.sync()
+        if planted::is(Bug::SyncNothing) { Ok(()) } else { file.sync() }
     }
 
     pub(crate) fn sync_dir(&self) -> io::Result<()> {
-        self.env.fs().sync_dir(&self.dir)
+        if planted::is(Bug::SyncNoNames) { Ok(()) } else { self.env.fs().sync_dir(&self.dir) }
     }
 
     /// Notes that the log must be opened again, and says why.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use env::File;
 
+use crate::planted::{self, Bug};
 use crate::{AppendError, Inner, Log, Position};
 
 /// A segment that exists.
@@ -125,7 +126,9 @@ impl Inner {
             match result {
                 Ok(()) => shared.durable = shared.durable.max(end),
                 Err(source) => {
-                    shared.health = Health::SyncFailed;
+                    if !planted::is(Bug::SyncAgain) {
+                        shared.health = Health::SyncFailed;
+                    }
                     return Err(AppendError::Io { action: "sync", segment: end.segment, source });
                 }
             }

@@ -14,8 +14,8 @@
 //! - A record that was written and not synced is there after a crash wholly or not at all; any subset of such records
 //!   may survive.
 //! - Only the last segment can hold bytes that were not synced: a segment begins after the one before it is durable.
-//! - A position is never used for two records, not even when the first was lost in a crash: after an open that did not
-//!   find a clean close, appends go to a new segment.
+//! - A position is never used for two records, not even when the first was lost in a crash: after an open, appends go to
+//!   a new segment.
 //! - Checksums bind a record to its log, segment and offset, so misplaced, stale or copied bytes are never taken for a
 //!   record.
 //! - Damage never hides what comes behind it. See `recover` for how the next record is found.
@@ -30,6 +30,7 @@
 
 mod append;
 mod group_sync;
+mod planted;
 mod purge;
 mod read;
 mod recover;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use env::{File, OpenMode};
 
+use crate::planted::{self, Bug};
 use crate::segment::{FILE_HEADER_BYTES, Kind, RECORD_HEADER_BYTES, RECORD_MARKER, RecordHeader, SegmentId};
 use crate::{Inner, Position};
 
@@ -105,6 +106,9 @@ impl Walk {
     fn search(&mut self, from: u64) -> io::Result<(Option<u64>, bool)> {
         let mut at = from;
         let mut blank = true;
+        if planted::is(Bug::StopAtDamage) {
+            return Ok((None, true));
+        }
         while at < self.limit {
             let length = usize::try_from(self.limit - at).unwrap_or(usize::MAX).min(WINDOW_BYTES);
             let loaded = self.load(at, length)?;
@@ -133,7 +137,6 @@ impl Walk {
         let window_end = self.window_at + self.window.len() as u64;
         if at < self.window_at || at + length as u64 > window_end {
             let rest = usize::try_from(self.limit - at).unwrap_or(usize::MAX);
-            self.window.clear();
             self.window.resize(length.max(WINDOW_BYTES.min(rest)), 0);
             self.window_at = at;
             if let Err(error) = self.file.read_exact_at(at, &mut self.window) {

@@ -11,7 +11,10 @@
 //!
 //! Unless the log was closed cleanly, the part of the last segment that nobody vouches for is then written once more
 //! and synced: if an earlier sync failed, the operating system may show bytes that are not on the disk and report no
-//! error for them again. The segment then counts as ended.
+//! error for them again.
+//!
+//! The last segment takes no more records after an open, not even after a clean close: records may have been appended
+//! behind it, have had their positions told to someone, and be gone without a trace.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +27,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::append::{Writer, create_segment};
 use crate::group_sync::{Health, Segment, Shared};
+use crate::planted::{self, Bug};
 use crate::read::{Item, Walk};
 use crate::segment::{
     FILE_HEADER_BYTES, FORMAT_VERSION, FileHeader, Kind, RECORD_HEADER_BYTES, RecordHeader, SegmentId,
@@ -260,7 +264,7 @@ fn open_log(
         number: last_id.number,
         end: tail.end,
         reserved: tail.end,
-        is_ended: !tail.is_closed,
+        is_ended: !planted::is(Bug::UsePositionsTwice),
         is_closed: tail.is_closed,
         has_data: tail.has_data,
     };
@@ -337,7 +341,7 @@ fn replay_segment(
         recovery.fenced.push(fenced((0, FILE_HEADER_BYTES as u64), Cause::Damaged));
     }
     for gap in gaps {
-        if is_last && gap.0 >= tail.durable {
+        if is_last && gap.0 >= tail.durable && !planted::is(Bug::CallLossDamage) {
             recovery.fenced.push(fenced(gap, Cause::NeverDurable));
             tail.gaps.push(gap);
         } else {
@@ -356,7 +360,7 @@ fn repair_tail(env: &Env, path: &Path, id: SegmentId, bytes: u64, tail: &Tail) -
     for (start, end) in &tail.gaps {
         cover_gap(&*file, id, *start, *end, tail.durable)?;
     }
-    let mut at = tail.durable;
+    let mut at = if planted::is(Bug::TrustCache) { tail.end } else { tail.durable };
     let mut buf = Vec::new();
     while at < tail.end {
         buf.resize(usize::try_from(tail.end - at).unwrap_or(usize::MAX).min(REWRITE_BYTES), 0);

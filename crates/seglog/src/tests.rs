@@ -1,5 +1,8 @@
 //! What the log promises, on a real disk.
 
+mod crash;
+mod model;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 

@@ -63,6 +63,13 @@ impl SimClock {
     }
 }
 
+impl Default for SimClock {
+    /// A clock that shows an instant in 2026.
+    fn default() -> SimClock {
+        SimClock::new(Timestamp(1_780_000_000_000_000_000))
+    }
+}
+
 impl State {
     fn elapsed(&mut self) -> Duration {
         // Turmoil gives every host a runtime of its own; its count is common to all.
