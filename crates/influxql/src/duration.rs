@@ -1,5 +1,9 @@
 //! Durations as InfluxQL writes them, and as the reference prints them where it prints in the style of Go.
 
+use std::time::Duration;
+
+use stdx::human::print_duration;
+
 use crate::error::ParseError;
 
 /// Units from large to small with their length in nanoseconds.
@@ -73,37 +77,7 @@ pub fn format_duration(duration_ns: i64) -> String {
 /// The style of Go: `72h0m0s`, `1m30s`, `1.5ms`, `0s`.
 pub fn format_duration_go(duration_ns: i64) -> String {
     let sign = if duration_ns < 0 { "-" } else { "" };
-    let magnitude = duration_ns.unsigned_abs();
-    let second = SECOND.unsigned_abs();
-    if magnitude == 0 {
-        return "0s".to_owned();
-    }
-    if magnitude < second {
-        let (unit, length_ns) = match magnitude {
-            0..=999 => ("ns", 1),
-            1_000..=999_999 => ("µs", 1_000),
-            _ => ("ms", 1_000_000),
-        };
-        return format!("{sign}{}{unit}", decimal(magnitude, length_ns));
-    }
-    let (hours, minutes) = (magnitude / second / 3_600, magnitude / second / 60 % 60);
-    let seconds = decimal(magnitude % (60 * second), second);
-    match (hours, minutes) {
-        (0, 0) => format!("{sign}{seconds}s"),
-        (0, _) => format!("{sign}{minutes}m{seconds}s"),
-        _ => format!("{sign}{hours}h{minutes}m{seconds}s"),
-    }
-}
-
-/// `value / unit` in decimal, where `unit` is a power of ten, without trailing zeros.
-fn decimal(value: u64, unit: u64) -> String {
-    let (whole, fraction) = (value / unit, value % unit);
-    if fraction == 0 {
-        return whole.to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let digits = format!("{fraction:0width$}");
-    format!("{whole}.{}", digits.trim_end_matches('0'))
+    format!("{sign}{}", print_duration(Duration::from_nanos(duration_ns.unsigned_abs())))
 }
 
 #[cfg(test)]

@@ -81,12 +81,16 @@ impl Params {
     }
 }
 
-/// The pattern with the characters that cannot stand in a regex literal replaced by escapes of the same meaning.
-pub(crate) fn one_line_pattern(pattern: &str) -> Cow<'_, str> {
-    if !pattern.contains(['\n', '\r', '\0']) {
+/// The pattern in a form that can be written between slashes: line ends and NULs become escapes of the same meaning,
+/// and so does a backslash at the end, which would take the closing slash along.
+pub(crate) fn writable_pattern(pattern: &str) -> Cow<'_, str> {
+    let line_ends = pattern.contains(['\n', '\r', '\0']);
+    // Behind `\Q` a backslash stands for itself.
+    let backslash = pattern.ends_with("\\\\") && !pattern.contains("\\Q");
+    if !line_ends && !backslash {
         return Cow::Borrowed(pattern);
     }
-    let mut one_line = String::with_capacity(pattern.len() + 8);
+    let mut writable = String::with_capacity(pattern.len() + 8);
     let mut escaped = false;
     for ch in pattern.chars() {
         let escape = match ch {
@@ -94,16 +98,20 @@ pub(crate) fn one_line_pattern(pattern: &str) -> Cow<'_, str> {
             '\r' => "\\r",
             '\0' => "\\x00",
             _ => {
-                one_line.push(ch);
+                writable.push(ch);
                 escaped = ch == '\\' && !escaped;
                 continue;
             }
         };
         // A backslash that stands before the character already does for the escape.
-        one_line.push_str(if escaped { &escape[1..] } else { escape });
+        writable.push_str(if escaped { &escape[1..] } else { escape });
         escaped = false;
     }
-    Cow::Owned(one_line)
+    if backslash && !escaped {
+        writable.truncate(writable.len() - 2);
+        writable.push_str("\\x5c");
+    }
+    Cow::Owned(writable)
 }
 
 /// serde's message without the place in the document.
@@ -184,3 +192,6 @@ fn integer(json: &str) -> Result<i64, String> {
         format!("strconv.ParseInt: parsing \"{json}\": {reason}")
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use model::Pattern;
 
 use crate::ast::{Expr, SelectStatement, Statement};
 use crate::error::{ParseError, Pos};
-use crate::params::{ParamValue, Params, one_line_pattern};
+use crate::params::{ParamValue, Params, writable_pattern};
 use crate::scan::{Dialect, Scanner};
 use crate::token::{Keyword, Lexeme, Token};
 
@@ -178,7 +178,7 @@ impl<'a> Parser<'a> {
             ParamValue::Boolean(true) => (Token::Keyword(Keyword::True), Cow::Borrowed("")),
             ParamValue::Boolean(false) => (Token::Keyword(Keyword::False), Cow::Borrowed("")),
             ParamValue::Identifier(name) => (Token::Identifier, Cow::Borrowed(name.as_str())),
-            ParamValue::Regex(pattern) => (Token::Regex, one_line_pattern(pattern)),
+            ParamValue::Regex(pattern) => (Token::Regex, writable_pattern(pattern)),
             ParamValue::Duration(text) => (Token::Duration, Cow::Borrowed(text.as_str())),
             ParamValue::Unusable(reason) => (Token::BoundParameter, Cow::Borrowed(reason.as_str())),
         };
@@ -365,3 +365,6 @@ fn compile(lexeme: Lexeme<'_>) -> Result<String, ParseError> {
         Err(error) => Err(ParseError::at(format!("error parsing regexp: {error}"), lexeme.pos)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use crate::ast::{Expr, OrderBy, Source, Statement};
-use crate::params::one_line_pattern;
+use crate::params::writable_pattern;
 use crate::token::{is_identifier_part, is_identifier_start, lookup};
 
 impl Display for Statement {
@@ -96,7 +96,7 @@ pub fn quote_string(text: &str) -> String {
 
 /// A pattern between slashes.
 pub fn quote_regex(pattern: &str) -> String {
-    format!("/{}/", one_line_pattern(pattern).replace('/', "\\/"))
+    format!("/{}/", writable_pattern(pattern).replace('/', "\\/"))
 }
 
 /// The segments of a dotted name; all but the last are quoted, empty ones in the middle are left empty.
@@ -201,3 +201,6 @@ fn write_module(f: &mut Formatter<'_>, what: &str, module: Option<&str>) -> fmt:
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

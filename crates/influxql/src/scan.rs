@@ -307,3 +307,6 @@ fn unescape(escaped: Option<char>, dialect: Dialect) -> Option<char> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

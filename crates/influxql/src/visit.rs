@@ -158,3 +158,6 @@ impl Statement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,28 +121,36 @@ impl Parser<'_> {
     fn operand(&mut self) -> Result<Tree, ParseError> {
         let lexeme = self.next();
         match lexeme.token {
-            Token::LeftParen => {
-                let inner = self.nested(Self::tree)?;
-                self.expect_token(Token::RightParen)?;
-                Tree::paren(inner)
-            }
-            Token::Identifier => {
-                if self.next_adjacent().token == Token::LeftParen {
-                    return self.call(&lexeme.text);
-                }
-                self.unread();
-                self.var_ref(lexeme)
-            }
+            Token::LeftParen => self.parenthesized(),
+            Token::Identifier => self.name(lexeme),
             Token::Keyword(Keyword::Distinct) => self.distinct(),
             Token::Mul => self.wildcard(),
             Token::Add | Token::Sub => self.signed(lexeme.token == Token::Sub),
-            Token::Div if self.scanner.dialect() == Dialect::Canonical => {
-                self.unread();
-                Ok(Tree::literal(Literal::Regex(self.expect_regex()?)))
-            }
+            Token::Div if self.scanner.dialect() == Dialect::Canonical => self.canonical_regex(),
             Token::BoundParameter => Err(unbound(&lexeme)),
             _ => literal(lexeme),
         }
+    }
+
+    fn parenthesized(&mut self) -> Result<Tree, ParseError> {
+        let inner = self.nested(Self::tree)?;
+        self.expect_token(Token::RightParen)?;
+        Tree::paren(inner)
+    }
+
+    /// A call or a column; `lexeme` is the identifier it starts with.
+    fn name(&mut self, lexeme: Lexeme<'_>) -> Result<Tree, ParseError> {
+        if self.next_adjacent().token == Token::LeftParen {
+            return self.call(&lexeme.text);
+        }
+        self.unread();
+        self.var_ref(lexeme)
+    }
+
+    /// A regex as an operand; its slash has been read.
+    fn canonical_regex(&mut self) -> Result<Tree, ParseError> {
+        self.unread();
+        Ok(Tree::literal(Literal::Regex(self.expect_regex()?)))
     }
 
     /// What follows a `+` or `-` that is no operator.

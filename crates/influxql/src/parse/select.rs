@@ -30,20 +30,24 @@ impl Parser<'_> {
         let fields = self.fields()?;
         let target = self.target(into)?;
         self.expect(Keyword::From)?;
-        Ok(SelectStatement {
-            fields,
-            target,
-            sources: self.sources(Subqueries::Allowed)?,
-            condition: self.condition()?,
-            dimensions: self.dimensions()?,
-            fill: self.fill()?,
-            order_by: self.order_by()?,
-            limit: self.count(Keyword::Limit)?,
-            offset: self.count(Keyword::Offset)?,
-            slimit: self.count(Keyword::Slimit)?,
-            soffset: self.count(Keyword::Soffset)?,
-            tz: self.tz()?,
-        })
+        let sources = self.sources(Subqueries::Allowed)?;
+        let mut select = SelectStatement { target, ..SelectStatement::new(fields, sources) };
+        self.clauses(&mut select)?;
+        Ok(select)
+    }
+
+    /// What may follow the sources. Apart from `select`, so that a level of nesting takes little of the stack.
+    fn clauses(&mut self, select: &mut SelectStatement) -> Result<(), ParseError> {
+        select.condition = self.condition()?;
+        select.dimensions = self.dimensions()?;
+        select.fill = self.fill()?;
+        select.order_by = self.order_by()?;
+        select.limit = self.count(Keyword::Limit)?;
+        select.offset = self.count(Keyword::Offset)?;
+        select.slimit = self.count(Keyword::Slimit)?;
+        select.soffset = self.count(Keyword::Soffset)?;
+        select.tz = self.tz()?;
+        Ok(())
     }
 
     pub(super) fn explain(&mut self) -> Result<Statement, ParseError> {
@@ -136,14 +140,19 @@ impl Parser<'_> {
         }
         if subqueries == Subqueries::Allowed {
             if self.next().token == Token::LeftParen {
-                self.expect(Keyword::Select)?;
-                let select = self.nested(|parser| parser.select(Into::Allowed))?;
-                self.expect_token(Token::RightParen)?;
-                return Ok(Source::Subquery(Box::new(select)));
+                return self.subquery();
             }
             self.unread();
         }
         self.measurement().map(Source::Measurement)
+    }
+
+    /// Behind its opening parenthesis.
+    fn subquery(&mut self) -> Result<Source, ParseError> {
+        self.expect(Keyword::Select)?;
+        let select = self.nested(|parser| parser.select(Into::Allowed).map(Box::new))?;
+        self.expect_token(Token::RightParen)?;
+        Ok(Source::Subquery(select))
     }
 
     fn measurement(&mut self) -> Result<Measurement, ParseError> {
