@@ -116,3 +116,8 @@ fn continuous_queries() {
 fn users() {
     check("users.txt");
 }
+
+#[test]
+fn own() {
+    check("own.txt");
+}
