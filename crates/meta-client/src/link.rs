@@ -1,0 +1,42 @@
+//! How the metadata service is reached: the trait is ours, who carries it is decided by the program.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meta::{Command, Data, Rejection, Reply};
+use model::MetaIndex;
+
+/// A future behind a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A command that was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// What came of it.
+    pub outcome: Result<Reply, Rejection>,
+    /// A copy of at least this index has its effect.
+    pub index: MetaIndex,
+}
+
+/// Why the service gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// There is no leader, or none that can be reached; nothing was decided.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Whether a command was decided is not known. All commands may be repeated.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// The way to the metadata service. It follows the leader by itself.
+pub trait MetaLink: Send + Sync + Debug {
+    /// A version newer than `from` as soon as there is one; `None` when there was none for `wait`.
+    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>>;
+
+    /// Has a command decided, in one attempt.
+    fn propose<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Proposed, LinkError>>;
+}

@@ -1,0 +1,69 @@
+//! The copy on the disk: a magic word, a checksum, and the metadata in its own encoding. Replaced whole; after a crash
+//! there is the old one or the new one. See `docs/format/meta-cache.md`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use env::Env;
+use meta::Data;
+use meta::codec::{CodecError, decode_snapshot, encode_snapshot};
+
+/// First bytes of the file; the last one is the version.
+const MAGIC: &[u8; 8] = b"MSMETAC\x01";
+const HEADER_BYTES: usize = 12;
+
+/// The copy cannot be used. It is left untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk refused.
+    #[error("read {}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// The file is none of ours, or of a later release.
+    #[error("{} is no metadata of ours, or of a later release; it is left untouched", .0.display())]
+    Foreign(PathBuf),
+    /// The bytes are not those that were written.
+    #[error("{} is damaged; remove it and the node asks the cluster anew", .0.display())]
+    Damaged(PathBuf),
+    /// The metadata cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: CodecError,
+    },
+}
+
+/// The copy in `file`; `None` when there is no file.
+pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
+    let io = |source| OpenError::Io { path: file.to_owned(), source };
+    if !env.fs().exists(file).map_err(io)? {
+        return Ok(None);
+    }
+    let bytes = env.fs().read(file).map_err(io)?;
+    let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return Err(OpenError::Damaged(file.to_owned()));
+    };
+    if !header.starts_with(MAGIC) {
+        return Err(OpenError::Foreign(file.to_owned()));
+    }
+    if header[MAGIC.len()..] != crc32fast::hash(body).to_le_bytes() {
+        return Err(OpenError::Damaged(file.to_owned()));
+    }
+    decode_snapshot(body).map(Some).map_err(|source| OpenError::Codec { path: file.to_owned(), source })
+}
+
+/// Replaces the copy in `file`.
+pub(crate) fn save(env: &Env, file: &Path, data: &Data) -> io::Result<()> {
+    let body = encode_snapshot(data);
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    env.fs().replace(file, &bytes)
+}

@@ -1,0 +1,193 @@
+//! What the copy promises, against a metadata service that is a field in a struct.
+
+use std::path::Path;
+
+use meta::{Command, LeaderFacts, PolicySpec, Rejection, Reply};
+use model::Timestamp;
+use parking_lot::Mutex;
+
+use super::*;
+
+/// A metadata service in memory.
+#[derive(Debug)]
+struct Service {
+    data: watch::Sender<Arc<Data>>,
+    /// How many calls fail before one is answered.
+    failures: Mutex<usize>,
+    asked: Mutex<usize>,
+}
+
+impl Service {
+    fn new() -> Arc<Service> {
+        let data = watch::channel(Arc::new(Data::default())).0;
+        Arc::new(Service { data, failures: Mutex::new(0), asked: Mutex::new(0) })
+    }
+
+    fn decide(&self, command: &Command) -> Proposed {
+        let mut data = Data::clone(&self.data.borrow());
+        let index = MetaIndex(data.index().0 + 1);
+        let facts = LeaderFacts { now: Timestamp(0), random: 7, shard_groups_max: 0 };
+        let outcome = data.apply(index, &facts, command);
+        self.data.send_replace(Arc::new(data));
+        Proposed { outcome, index }
+    }
+
+    fn fails(&self) -> Result<(), LinkError> {
+        *self.asked.lock() += 1;
+        let mut failures = self.failures.lock();
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(LinkError::Unavailable("no leader".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl MetaLink for Service {
+    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
+        Box::pin(async move {
+            self.fails()?;
+            let mut versions = self.data.subscribe();
+            let newer = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > from)).await;
+            let now = Arc::clone(&self.data.borrow());
+            Ok(match newer {
+                Ok(Ok(data)) => Some(Arc::clone(&data)),
+                _ => (now.index() > from).then_some(now),
+            })
+        })
+    }
+
+    fn propose<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Proposed, LinkError>> {
+        Box::pin(async move {
+            self.fails()?;
+            Ok(self.decide(command))
+        })
+    }
+}
+
+fn create(name: &str) -> Command {
+    Command::CreateDatabase { name: name.to_owned(), policy: Some(PolicySpec::automatic()), explicit: false }
+}
+
+fn open(dir: &Path, service: &Arc<Service>) -> Arc<MetaClient> {
+    let link: Arc<dyn MetaLink> = Arc::clone(service) as Arc<dyn MetaLink>;
+    MetaClient::open(Env::real(), dir.join("client.meta"), link).expect("a copy")
+}
+
+#[tokio::test]
+async fn who_proposes_sees_the_effect() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    Env::real().spawn(Arc::clone(&client).run());
+    assert_eq!(client.propose(create("telemetry")).await, Ok(Reply::Done));
+    assert!(client.data().database("telemetry").is_some());
+    let refused = client.propose(create("a/b")).await;
+    assert_eq!(refused, Err(ProposeError::Rejected(Rejection::InvalidName)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn elections_are_waited_out_but_not_for_ever() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    service.decide(&create("first"));
+    client.install(Arc::clone(&service.data.borrow())).await;
+    *service.failures.lock() = 3;
+    let proposal = client.propose(create("second"));
+    let installing = async {
+        let mut versions = service.data.subscribe();
+        let data =
+            versions.wait_for(|data| data.database("second").is_some()).await.expect("the service lives").clone();
+        client.install(data).await;
+    };
+    let (reply, ()) = tokio::join!(proposal, installing);
+    assert_eq!(reply, Ok(Reply::Done));
+    *service.failures.lock() = usize::MAX;
+    let refused = client.propose(create("third")).await;
+    assert_eq!(refused, Err(ProposeError::Unavailable("no leader".to_owned())));
+}
+
+#[tokio::test]
+async fn the_copy_survives_a_restart_and_never_goes_back() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    service.decide(&create("old"));
+    let old = Arc::clone(&service.data.borrow());
+    service.decide(&create("new"));
+    let client = open(dir.path(), &service);
+    client.install(Arc::clone(&service.data.borrow())).await;
+    client.install(old).await;
+    assert!(client.data().database("new").is_some());
+    let again = open(dir.path(), &Service::new());
+    assert_eq!(again.data().index(), MetaIndex(2));
+    assert!(again.data().database("new").is_some());
+}
+
+#[tokio::test]
+async fn a_question_for_newer_metadata_is_shared() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    service.decide(&create("telemetry"));
+    let questions = (0..20).map(|_| client.refresh());
+    let mut running: Vec<_> = questions.map(Box::pin).collect();
+    for question in &mut running {
+        question.await;
+    }
+    assert!(client.data().database("telemetry").is_some());
+    assert!(*service.asked.lock() <= 3, "asked {} times", service.asked.lock());
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_or_foreign_is_refused_and_left_untouched() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    service.decide(&create("telemetry"));
+    client.install(Arc::clone(&service.data.borrow())).await;
+    let file = dir.path().join("client.meta");
+    let good = Env::real().fs().read(&file).expect("the copy");
+    let refused = |bytes: &[u8]| {
+        Env::real().fs().replace(&file, bytes).expect("written");
+        let link: Arc<dyn MetaLink> = Service::new();
+        let error = MetaClient::open(Env::real(), file.clone(), link).expect_err("a bad file");
+        assert_eq!(Env::real().fs().read(&file).expect("the copy"), bytes);
+        error
+    };
+    let mut damaged = good.clone();
+    *damaged.last_mut().expect("bytes") ^= 1;
+    assert!(matches!(refused(&damaged), OpenError::Damaged(_)));
+    assert!(matches!(refused(&good[..5]), OpenError::Damaged(_)));
+    let mut newer = good.clone();
+    newer[7] = 9;
+    assert!(matches!(refused(&newer), OpenError::Foreign(_)));
+}
+
+#[test]
+fn a_crash_while_saving_leaves_the_old_copy_or_the_new_one() {
+    use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
+
+    use crate::snapshot::{load, save};
+
+    let version = |names: &[&str]| {
+        let service = Service::new();
+        names.iter().for_each(|name| {
+            service.decide(&create(name));
+        });
+        let data = service.data.borrow();
+        Data::clone(&data)
+    };
+    let (old, new) = (version(&["a"]), version(&["a", "b"]));
+    let file = Path::new("/meta/client.meta");
+    for model in LossModel::ALL {
+        for stop in 0..8 {
+            let disk = SimDisk::new(stop);
+            let env = Env::simulated(stop, &SimClock::new(Timestamp(0)), &disk);
+            env.fs().create_dir_all(Path::new("/meta")).expect("a directory");
+            env.fs().sync_dir(Path::new("/")).expect("synced");
+            save(&env, file, &old).expect("saved");
+            disk.arm(Fuse { kinds: Fuse::CHANGES, after: stop, effect: Effect::PowerOff });
+            let finished = save(&env, file, &new).is_ok();
+            disk.crash(model);
+            let env = Env::simulated(stop, &SimClock::new(Timestamp(0)), &disk);
+            let found = load(&env, file).expect("a copy").expect("a copy");
+            assert!(found.index() == new.index() || (!finished && found.index() == old.index()));
+        }
+    }
+}
