@@ -11,8 +11,9 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use model::{Batch, Column, ColumnData, FieldColumn, FieldType, SeriesKey, StringColumn, Table, series_key};
+use model::{Batch, FieldColumn, FieldType, SeriesKey, Table, series_key};
 
+use super::spare::Spare;
 use crate::error::Reason;
 use crate::escape;
 use crate::scan::{self, Value};
@@ -34,6 +35,7 @@ pub(super) struct Cache {
     tables: Vec<TableCache>,
     table_index: HashTable<u32>,
     request: u32,
+    rows_max: usize,
     canonical: Vec<u8>,
     spans: Vec<TagSpan>,
 }
@@ -82,12 +84,15 @@ impl Cache {
             tables: Vec::new(),
             table_index: HashTable::new(),
             request: 0,
+            rows_max: 0,
             canonical: Vec::new(),
             spans: Vec::new(),
         }
     }
 
-    pub(super) fn begin(&mut self) {
+    /// Starts a request of at most `rows_max` rows, or so.
+    pub(super) fn begin(&mut self, rows_max: usize) {
+        self.rows_max = rows_max;
         self.request = match self.request.checked_add(1) {
             Some(next) => next,
             None => {
@@ -233,11 +238,16 @@ impl Cache {
 
     /// The table of series `id`, which from now on is in `batch`, and the series.
     #[inline]
-    pub(super) fn table_in(&mut self, id: u32, batch: &mut Batch) -> (&mut TableCache, &mut SeriesCache) {
+    pub(super) fn table_in(
+        &mut self,
+        id: u32,
+        batch: &mut Batch,
+        spare: &mut Spare,
+    ) -> (&mut TableCache, &mut SeriesCache) {
         let series = &mut self.series[id as usize];
         let table = &mut self.tables[series.table as usize];
         if table.request != self.request {
-            table.enter(self.request, batch);
+            table.enter(self.request, self.rows_max, batch, spare);
         }
         (table, series)
     }
@@ -302,6 +312,7 @@ pub(super) struct TableCache {
     request: u32,
     /// Columns may be longer than the rows of the table.
     stale: bool,
+    /// How many rows there may be: as many as last time. Memory that is not written costs nothing.
     row_hint: usize,
 }
 
@@ -344,14 +355,18 @@ impl TableCache {
     }
 
     #[cold]
-    fn enter(&mut self, request: u32, batch: &mut Batch) {
+    fn enter(&mut self, request: u32, rows_max: usize, batch: &mut Batch, spare: &mut Spare) {
         self.request = request;
         self.stale = false;
+        self.row_hint = self.row_hint.min(rows_max);
         self.batch_index = u32::try_from(batch.tables.len()).expect("a body holds fewer measurements");
         for column in &mut self.columns {
             column.index = NONE;
         }
-        batch.tables.push(Table::new(&self.measurement));
+        let mut table = spare.table(&self.measurement);
+        table.row_series.reserve(self.row_hint);
+        table.row_times.reserve(self.row_hint);
+        batch.tables.push(table);
     }
 
     /// Raw.
@@ -477,14 +492,12 @@ impl TableCache {
     }
 
     /// The place of column `id` in `table`, where it is made when it is new.
-    pub(super) fn column_in(&mut self, id: u32, table: &mut Table, body_bytes: usize) -> usize {
+    pub(super) fn column_in(&mut self, id: u32, table: &mut Table, spare: &mut Spare) -> usize {
         let column = &mut self.columns[id as usize];
         if column.index == NONE {
             column.index = u32::try_from(table.columns.len()).expect("a body holds fewer fields");
-            // As many rows as last time, if so many can be in this body; memory that is not written costs nothing.
-            let rows = self.row_hint.min(body_bytes / 32);
             let name = escape::unescape_field_key(&column.text[..column.text.len() - 1]);
-            table.columns.push(FieldColumn { name, column: column_for(column.field_type, rows) });
+            table.columns.push(FieldColumn { name, column: spare.column(column.field_type, self.row_hint) });
         }
         column.index as usize
     }
@@ -493,17 +506,6 @@ impl TableCache {
     pub(super) fn set_next_column(&mut self, id: u32, next: u32) {
         self.columns[id as usize].next = next;
     }
-}
-
-fn column_for(field_type: FieldType, rows: usize) -> Column {
-    let data = match field_type {
-        FieldType::Float => ColumnData::Float(Vec::with_capacity(rows)),
-        FieldType::Integer => ColumnData::Integer(Vec::with_capacity(rows)),
-        FieldType::Unsigned => ColumnData::Unsigned(Vec::with_capacity(rows)),
-        FieldType::String => ColumnData::String(StringColumn::default()),
-        FieldType::Boolean => ColumnData::Boolean(Vec::with_capacity(rows)),
-    };
-    Column::from_parts(data, None).expect("a column without gaps has no lengths to compare")
 }
 
 fn hash(hashes: &FixedState, bytes: &[u8]) -> u64 {

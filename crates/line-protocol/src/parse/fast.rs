@@ -6,6 +6,7 @@
 use model::{Batch, Column, FieldType, Table};
 
 use super::cache::{NONE, TableCache};
+use super::spare::Spare;
 use super::{COLUMN_PLACES, Parser, Request, SPARSE_PLACES_MAX, STRING_BYTES_MAX, TABLE_PLACES, start_row};
 use crate::escape;
 use crate::scan;
@@ -35,7 +36,7 @@ impl Parser {
         let line = &body[start..];
         let expected = self.expected;
         let id = if self.cache.is_key(expected, line) { expected } else { self.cache.find(line)? };
-        let (cache, series) = self.cache.table_in(id, batch);
+        let (cache, series) = self.cache.table_in(id, batch, &mut self.spare);
         if cache.is_stale() || series.key_bytes() + cache.text_bytes_max() + 4 > super::KEY_BYTES_MAX {
             return None;
         }
@@ -45,8 +46,8 @@ impl Parser {
             places: if table.row_times.is_empty() { TABLE_PLACES } else { 0 },
             cache,
             table,
+            spare: &mut self.spare,
             text: &mut self.text,
-            body_bytes: request.body_bytes,
         };
         let read = row.fields(&line[series.key_bytes()..]).and_then(|rest| time(rest, request, &mut self.recent_time));
         let (Some((time, rest)), true) = (read, self.sparse_places + row.places <= SPARSE_PLACES_MAX) else {
@@ -72,9 +73,9 @@ impl Parser {
 struct Row<'a> {
     cache: &'a mut TableCache,
     table: &'a mut Table,
+    spare: &'a mut Spare,
     text: &'a mut Vec<u8>,
     first_column: u32,
-    body_bytes: usize,
     /// What the row adds to the places without a value.
     places: u64,
 }
@@ -138,7 +139,7 @@ impl Row<'_> {
     #[cold]
     fn make_column(&mut self, id: u32, row: usize) -> usize {
         self.places += row as u64 + COLUMN_PLACES;
-        self.cache.column_in(id, self.table, self.body_bytes)
+        self.cache.column_in(id, self.table, self.spare)
     }
 }
 
