@@ -52,6 +52,12 @@ impl KeyList {
         (0..self.len() as u32).map(|index| self.get(index))
     }
 
+    /// Forgets all keys and keeps the memory.
+    pub fn clear(&mut self) {
+        self.ends.clear();
+        self.bytes.clear();
+    }
+
     /// Bytes of all keys together.
     pub fn byte_count(&self) -> usize {
         self.bytes.len()

@@ -127,13 +127,14 @@ impl ColumnData {
         }
     }
 
-    fn push_filler(&mut self) {
+    /// Appends places that mean nothing until there are `len`.
+    fn fill_to(&mut self, len: usize) {
         match self {
-            ColumnData::Float(values) => values.push(0.0),
-            ColumnData::Integer(values) => values.push(0),
-            ColumnData::Unsigned(values) => values.push(0),
-            ColumnData::String(values) => values.push(b""),
-            ColumnData::Boolean(values) => values.push(false),
+            ColumnData::Float(values) => values.resize(len, 0.0),
+            ColumnData::Integer(values) => values.resize(len, 0),
+            ColumnData::Unsigned(values) => values.resize(len, 0),
+            ColumnData::String(values) => values.ends.resize(len, values.ends.last().copied().unwrap_or(0)),
+            ColumnData::Boolean(values) => values.resize(len, false),
         }
     }
 
@@ -245,9 +246,7 @@ impl Column {
         let before = self.len();
         let validity = self.validity.get_or_insert_with(|| Bitmap::filled(before, true));
         validity.resize(len, false);
-        while self.data.len() < len {
-            self.data.push_filler();
-        }
+        self.data.fill_to(len);
     }
 
     /// Keeps the first `len` rows.
