@@ -43,6 +43,11 @@ impl ParseError {
         ParseError { message: message.into(), pos: None }
     }
 
+    /// The same message with a position.
+    pub(crate) fn placed(self, pos: Pos) -> ParseError {
+        ParseError { pos: Some(pos), ..self }
+    }
+
     /// Where, if the text says where.
     pub fn pos(&self) -> Option<Pos> {
         self.pos

@@ -62,7 +62,8 @@ impl Token {
             Token::Illegal => "ILLEGAL",
             Token::End => "EOF",
             Token::Whitespace => "WS",
-            Token::Comment => "COMMENT",
+            // As in the reference; only where not even white space may stand is one ever found.
+            Token::Comment => "",
             Token::Identifier => "IDENT",
             Token::BoundParameter => "BOUNDPARAM",
             Token::Number => "NUMBER",

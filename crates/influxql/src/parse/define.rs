@@ -194,7 +194,7 @@ impl Parser<'_> {
     fn duration(&mut self) -> Result<i64, ParseError> {
         let lexeme = self.next();
         match lexeme.token {
-            Token::Duration => parse_duration(&lexeme.text),
+            Token::Duration => parse_duration(&lexeme.text).map_err(|error| error.placed(lexeme.pos)),
             _ => Err(unexpected(&lexeme, &["duration"])),
         }
     }
@@ -241,9 +241,10 @@ impl Parser<'_> {
         self.expect(Keyword::Begin)?;
         self.expect(Keyword::Select)?;
         let select = Box::new(self.select(select::Into::Required)?);
-        let interval = self.group_by_interval(&select)?;
-        check_resample(resample, interval)?;
+        let interval = group_by_interval(&select);
+        self.check_interval(&select, interval)?;
         self.expect(Keyword::End)?;
+        check_resample(resample, interval.map_err(ParseError::new)?)?;
         Ok(Statement::CreateContinuousQuery(CreateContinuousQuery { name, database, resample, select }))
     }
 
@@ -259,16 +260,15 @@ impl Parser<'_> {
         Ok(resample)
     }
 
-    /// The interval of a continuous query. Without any call in the select list there need not be one.
-    fn group_by_interval(&self, select: &SelectStatement) -> Result<i64, ParseError> {
-        let interval = group_by_interval(select);
+    /// With a call in the select list there must be an interval.
+    fn check_interval(&self, select: &SelectStatement, interval: Result<i64, &str>) -> Result<(), ParseError> {
         let raw = !select.fields.iter().any(|field| find_expr(&field.expr, &mut is_call).is_some());
         let mut expected = vec!["GROUP BY time(...)"];
         match interval {
-            Ok(0) if !raw => {}
-            Err(_) if raw => return Ok(0),
+            _ if raw => return Ok(()),
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
             Err(reason) => expected.push(reason),
-            Ok(interval) => return Ok(interval),
         }
         // Like the reference, points at the last token of the query.
         let last = self.last.as_ref().expect("a SELECT was read");

@@ -101,7 +101,7 @@ impl Parser<'_> {
             segments.push(String::new());
         } else {
             segments.extend(self.segments()?);
-            if segments.len() < 3 && self.scanner.look() == Some(':') {
+            if segments.len() < 3 && self.is_behind_dot() && self.scanner.look() == Some(':') {
                 same_as_source(self)?;
                 segments.push(String::new());
             }
@@ -157,7 +157,7 @@ impl Parser<'_> {
 
     fn measurement(&mut self) -> Result<Measurement, ParseError> {
         let mut segments = self.segments()?;
-        let pattern = if segments.len() < 3 && self.scanner.look() == Some('/') && self.is_behind_dot() {
+        let pattern = if segments.len() < 3 && self.is_behind_dot() && self.scanner.look() == Some('/') {
             segments.push(String::new());
             self.regex()?
         } else {
