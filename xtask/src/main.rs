@@ -5,7 +5,6 @@
 mod bench;
 mod ci;
 mod demo;
-mod http;
 mod process;
 mod shape;
 mod tidy;

@@ -7,17 +7,19 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 /// An answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body, put together from its chunks.
+    pub body: String,
 }
 
 /// Sends one request to `address` (`host:port`) and reads the answer to its end.
 ///
 /// # Errors
 /// When the server cannot be reached, or does not speak HTTP.
-pub(crate) fn request(method: &str, address: &str, target: &str, body: &[u8]) -> anyhow::Result<Answer> {
+pub fn request(method: &str, address: &str, target: &str, body: &[u8]) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_nodelay(true)?;
@@ -59,7 +61,7 @@ fn join_chunks(mut raw: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Percent-encodes a value of a query string.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -1,0 +1,10 @@
+//! Clusters of real processes on this machine, for tests, the demo and the benchmark.
+//!
+//! `cluster` starts, kills and asks nodes; `http` is how it talks to them; `recording` reads the telemetry that the
+//! project keeps for all of them.
+
+pub mod cluster;
+pub mod http;
+pub mod recording;
+
+pub use cluster::{Cluster, Node, until};
