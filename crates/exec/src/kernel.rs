@@ -22,12 +22,6 @@ impl<'a> Mask<'a> {
         Mask { words: bits.map(Bitmap::words) }
     }
 
-    /// Whether position `index` counts.
-    #[inline]
-    pub(crate) fn get(self, index: usize) -> bool {
-        self.words.is_none_or(|words| words[index / 64] >> (index % 64) & 1 == 1)
-    }
-
     /// How many positions of `range` count.
     #[inline]
     pub(crate) fn count(self, range: Range<usize>) -> usize {

@@ -118,16 +118,60 @@ impl State for Sum<DoubleSum> {
     }
 }
 
-/// Count, sum and sum of squares, the last two exact enough that the variance of large values does not cancel.
+/// Count, sum and sum of squares of the distances from a pivot, which is one of the values. So the squares are small, and
+/// nothing cancels when values are large and close together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Moments {
-    pub(crate) count: u64,
-    pub(crate) sum: DoubleSum,
-    pub(crate) squares: DoubleSum,
+    count: u64,
+    pivot: f64,
+    sum: DoubleSum,
+    squares: DoubleSum,
+}
+
+impl Moments {
+    /// Takes a value in.
+    pub(crate) fn add(&mut self, value: f64) {
+        if self.count == 0 {
+            self.pivot = value;
+        }
+        let distance = DoubleSum::difference(value, self.pivot);
+        self.count += 1;
+        self.sum.merge(distance);
+        self.squares.merge(distance.times(distance));
+    }
+
+    /// The standard deviation of a sample. Not a number for fewer than two values.
+    pub(crate) fn deviation(&self) -> f64 {
+        if self.count < 2 {
+            return f64::NAN;
+        }
+        let count = self.count as f64;
+        let mut squares = self.squares;
+        squares.merge(self.sum.times(self.sum).over(count).negated());
+        (squares.value().max(0.0) / (count - 1.0)).sqrt()
+    }
+
+    /// The same values seen from another pivot.
+    fn seen_from(&self, pivot: f64) -> Moments {
+        let moved = DoubleSum::difference(self.pivot, pivot);
+        let count = DoubleSum::difference(self.count as f64, 0.0);
+        let (mut sum, mut squares) = (self.sum, self.squares);
+        let cross = self.sum.times(moved);
+        sum.merge(moved.times(count));
+        squares.merge(cross);
+        squares.merge(cross);
+        squares.merge(moved.times(moved).times(count));
+        Moments { count: self.count, pivot, sum, squares }
+    }
 }
 
 impl State for Moments {
     fn merge(&mut self, other: Moments, rule: Rule) {
+        if self.count == 0 {
+            *self = other;
+            return;
+        }
+        let other = other.seen_from(self.pivot);
         self.count.merge(other.count, rule);
         self.sum.merge(other.sum);
         self.squares.merge(other.squares);
@@ -135,6 +179,7 @@ impl State for Moments {
 
     fn encode(&self, out: &mut Writer) {
         self.count.encode(out);
+        out.f64(self.pivot);
         self.sum.encode(out);
         self.squares.encode(out);
     }
@@ -142,6 +187,7 @@ impl State for Moments {
     fn decode(input: &mut Reader<'_>, rule: Rule) -> Result<Moments, DecodeError> {
         Ok(Moments {
             count: u64::decode(input, rule)?,
+            pivot: input.f64()?,
             sum: DoubleSum::decode(input, rule)?,
             squares: DoubleSum::decode(input, rule)?,
         })
@@ -355,4 +401,48 @@ pub(crate) fn decode_run<S: State>(input: &mut Reader<'_>, rule: Rule) -> Result
     let starts = input.times()?;
     let states = starts.iter().map(|_| S::decode(input, rule)).collect::<Result<Vec<S>, _>>()?;
     Run::from_parts(starts, states).ok_or(DecodeError("windows out of order"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moments(values: &[f64]) -> Moments {
+        let mut moments = Moments::default();
+        values.iter().for_each(|value| moments.add(*value));
+        moments
+    }
+
+    #[test]
+    fn the_deviation_of_large_values_does_not_cancel() {
+        assert!(moments(&[3.0]).deviation().is_nan());
+        let small = moments(&[1.0, 2.0, 4.0]).deviation();
+        assert!((small - 1.527_525_231_651_946_7).abs() < 1e-15);
+        assert_eq!(moments(&[1e15 + 1.0, 1e15 + 2.0, 1e15 + 4.0]).deviation(), small);
+        assert_eq!(moments(&[0.1; 1_000]).deviation(), 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_cut_gives_the_same_deviation(
+            values in prop::collection::vec(-1e6f64..1e6, 2..200),
+            offset in prop::sample::select(vec![0.0, 1e9, 1e15]),
+            cut in 0usize..200,
+        ) {
+            let values: Vec<f64> = values.iter().map(|value| value + offset).collect();
+            let whole = moments(&values);
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let mut joined = moments(right);
+            joined.merge(moments(left), Rule::Plain);
+            prop_assert_eq!(joined.deviation().to_bits(), whole.deviation().to_bits());
+            let mean = values.iter().map(|value| value - values[0]).sum::<f64>() / values.len() as f64 + values[0];
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            let plain = (squares / (values.len() - 1) as f64).sqrt();
+            prop_assert!((whole.deviation() - plain).abs() <= plain * 1e-6);
+        }
+    }
 }

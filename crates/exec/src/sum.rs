@@ -8,7 +8,7 @@
 
 /// A sum of doubles, not yet rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DoubleSum {
+pub(crate) struct DoubleSum {
     hi: f64,
     lo: f64,
 }
@@ -21,20 +21,20 @@ impl Default for DoubleSum {
 
 impl DoubleSum {
     /// The sum of nothing.
-    pub const ZERO: DoubleSum = DoubleSum { hi: -0.0, lo: 0.0 };
+    pub(crate) const ZERO: DoubleSum = DoubleSum { hi: -0.0, lo: 0.0 };
 
     /// A sum from its two parts, as page statistics keep it. The parts need not be normalised.
-    pub fn from_parts(hi: f64, lo: f64) -> DoubleSum {
+    pub(crate) fn from_parts(hi: f64, lo: f64) -> DoubleSum {
         DoubleSum::normalised(hi, lo)
     }
 
     /// The two parts; the first is the rounded sum.
-    pub fn parts(self) -> (f64, f64) {
+    pub(crate) fn parts(self) -> (f64, f64) {
         (self.hi, self.lo)
     }
 
     /// The sum of `values`.
-    pub fn of(values: &[f64]) -> DoubleSum {
+    pub(crate) fn of(values: &[f64]) -> DoubleSum {
         let mut lanes = SumLanes::default();
         lanes.add_slice(values);
         lanes.finish()
@@ -42,30 +42,47 @@ impl DoubleSum {
 
     /// Adds one value.
     #[inline]
-    pub fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         let (sum, error) = two_sum(self.hi, value);
         *self = DoubleSum::normalised(sum, self.lo + error);
     }
 
     /// Adds another sum.
     #[inline]
-    pub fn merge(&mut self, other: DoubleSum) {
+    pub(crate) fn merge(&mut self, other: DoubleSum) {
         let (high, high_error) = two_sum(self.hi, other.hi);
         let (low, low_error) = two_sum(self.lo, other.lo);
         let first = DoubleSum::normalised(high, high_error + low);
         *self = DoubleSum::normalised(first.hi, first.lo + low_error);
     }
 
-    /// Adds the product of two doubles without rounding it first.
-    #[inline]
-    pub fn add_product(&mut self, a: f64, b: f64) {
-        let product = a * b;
-        let error = a.mul_add(b, -product);
-        self.merge(DoubleSum::normalised(product, error));
+    /// `a - b` without rounding.
+    pub(crate) fn difference(a: f64, b: f64) -> DoubleSum {
+        let (hi, lo) = two_sum(a, -b);
+        DoubleSum::normalised(hi, lo)
+    }
+
+    /// The product, to about 104 bits.
+    pub(crate) fn times(self, other: DoubleSum) -> DoubleSum {
+        let product = self.hi * other.hi;
+        let error = self.hi.mul_add(other.hi, -product);
+        DoubleSum::normalised(product, error + (self.hi * other.lo + self.lo * other.hi))
+    }
+
+    /// The quotient by a double, to about 104 bits.
+    pub(crate) fn over(self, divisor: f64) -> DoubleSum {
+        let quotient = self.hi / divisor;
+        let rest = (-quotient).mul_add(divisor, self.hi) + self.lo;
+        DoubleSum::normalised(quotient, rest / divisor)
+    }
+
+    /// The same with the other sign.
+    pub(crate) fn negated(self) -> DoubleSum {
+        DoubleSum { hi: -self.hi, lo: -self.lo }
     }
 
     /// The sum, rounded to the nearest double.
-    pub fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         self.hi
     }
 
@@ -188,13 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn products_are_not_rounded() {
-        let mut squares = DoubleSum::ZERO;
-        let value = 1.0 + f64::EPSILON;
-        squares.add_product(value, value);
-        squares.add(-1.0);
-        squares.add(-2.0 * f64::EPSILON);
-        assert_eq!(squares.value(), f64::EPSILON * f64::EPSILON);
+    fn products_and_quotients_are_not_rounded() {
+        let value = DoubleSum::of(&[1.0 + f64::EPSILON]);
+        let mut square = value.times(value);
+        square.add(-1.0);
+        square.add(-2.0 * f64::EPSILON);
+        assert_eq!(square.value(), f64::EPSILON * f64::EPSILON);
+        let third = DoubleSum::of(&[1.0]).over(3.0);
+        let mut rest = third.times(DoubleSum::of(&[3.0]));
+        rest.add(-1.0);
+        assert!(rest.value().abs() < 1e-31);
+        let mut nothing = third;
+        nothing.merge(third.negated());
+        assert_eq!(nothing.value(), 0.0);
+        assert_eq!(DoubleSum::difference(1e20, 1.0).parts(), (1e20, -1.0));
     }
 
     proptest! {

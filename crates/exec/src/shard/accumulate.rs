@@ -473,11 +473,7 @@ fn moments() -> Box<dyn Accumulate> {
         Rule::Plain,
         States::Moments,
         |state: &mut Moments, rows, range| {
-            let mut add = |value: f64| {
-                state.count += 1;
-                state.sum.add(value);
-                state.squares.add_product(value, value);
-            };
+            let mut add = |value: f64| state.add(value);
             let positions = rows.mask.positions(range);
             match rows.data() {
                 ColumnData::Float(values) => positions.for_each(|index| add(values[index])),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Column, FieldValue, SeriesKey, TagFilter, Tags, TimeRange};
+use plan::Schema;
 
 use super::{Direction, FieldRequest, RowBatch, RowCursor, Source, SourceError, SourceSeries};
 use crate::columns;
@@ -26,8 +27,11 @@ struct MemorySeries {
     times: Vec<i64>,
     fields: BTreeMap<Vec<u8>, Column>,
     /// What is not yet merged into the columns, in order of arrival.
-    pending: Vec<(i64, Vec<(Vec<u8>, FieldValue)>)>,
+    pending: Vec<PendingPoint>,
 }
+
+/// The time and the fields of a point.
+type PendingPoint = (i64, Vec<(Vec<u8>, FieldValue)>);
 
 impl MemorySource {
     /// No series.
@@ -71,19 +75,15 @@ impl MemorySource {
         self.by_measurement.keys().map(Vec::as_slice)
     }
 
-    /// The tag keys and the fields (with their types) of a measurement, sorted.
-    pub fn schema(&self, measurement: &[u8]) -> (Vec<Vec<u8>>, Vec<(Vec<u8>, model::FieldType)>) {
-        let (mut tag_keys, mut fields) = (Vec::new(), Vec::new());
+    /// The fields and tags of a measurement.
+    pub fn schema(&self, measurement: &[u8]) -> Schema {
+        let mut schema = Schema::default();
         for position in self.by_measurement.get(measurement).into_iter().flat_map(BTreeMap::values) {
             let series = &self.series[*position];
-            tag_keys.extend(series.tags.iter().map(|(key, _)| key.to_vec()));
-            fields.extend(series.fields.iter().map(|(name, column)| (name.clone(), column.field_type())));
+            series.tags.iter().for_each(|(key, _)| schema.add_tag(key));
+            series.fields.iter().for_each(|(name, column)| schema.add_field(name.clone(), column.field_type()));
         }
-        tag_keys.sort();
-        tag_keys.dedup();
-        fields.sort();
-        fields.dedup();
-        (tag_keys, fields)
+        schema
     }
 
     fn position(&mut self, measurement: &[u8], tags: &Tags) -> usize {
@@ -246,7 +246,7 @@ mod tests {
         let rows = read(&source, series[0].handle, Direction::Ascending);
         assert_eq!(rows, [(3, None), (5, Some(FieldValue::Float(3.0)))]);
         assert!(source.series(b"other", &TagFilter::All).expect("none").is_empty());
-        assert_eq!(source.schema(b"m").0, [b"host"]);
+        assert_eq!(source.schema(b"m").tags().collect::<Vec<_>>(), [b"host"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{ColumnData, FieldType, FieldValue};
+use plan::Direction;
 
 use super::{Rule, State};
 use crate::bytes::{DecodeError, Reader, Writer};
@@ -76,13 +77,14 @@ impl Tally {
         self.values.len()
     }
 
-    /// The values in the order of their first occurrence.
-    pub(crate) fn by_first_occurrence(self) -> Vec<FieldValue> {
+    /// The values in the order of their first occurrence, or ascending by the last if rows descend.
+    pub(crate) fn by_occurrence(self, direction: Direction) -> Vec<FieldValue> {
         let mut values = self.entries();
-        values.sort_by(|a, b| {
-            let place = |entry: &(FieldValue, Occurrence)| (entry.1.time_first, Arc::clone(&entry.1.key_first));
-            place(a).cmp(&place(b)).then_with(|| super::selected::compare_values(&a.0, &b.0))
-        });
+        match direction {
+            Direction::Ascending => values
+                .sort_by(|a, b| a.1.time_first.cmp(&b.1.time_first).then_with(|| a.1.key_first.cmp(&b.1.key_first))),
+            Direction::Descending => values.sort_by_key(|entry| entry.1.time_last),
+        }
         values.into_iter().map(|(value, _)| value).collect()
     }
 
@@ -198,7 +200,8 @@ mod tests {
         let seen = tally(&[(1, 5), (2, 3), (3, 5), (4, 1)]);
         assert_eq!(seen.len(), 3);
         let values = [5, 3, 1].map(FieldValue::Integer);
-        assert_eq!(seen.by_first_occurrence(), values);
+        assert_eq!(seen.clone().by_occurrence(Direction::Ascending), values);
+        assert_eq!(seen.by_occurrence(Direction::Descending), [3, 5, 1].map(FieldValue::Integer));
     }
 
     #[test]

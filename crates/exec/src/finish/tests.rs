@@ -1,0 +1,1 @@
+//! Whole queries over rows in memory.

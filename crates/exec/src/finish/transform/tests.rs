@@ -1,0 +1,1 @@
+//! Transformations against plain computations.
