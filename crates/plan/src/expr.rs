@@ -406,6 +406,30 @@ impl MathFunction {
         }
     }
 
+    /// The value of the function; `y` counts only where there are two arguments. This one place defines the results.
+    pub fn apply(self, x: f64, y: f64) -> f64 {
+        match self {
+            MathFunction::Abs => x.abs(),
+            MathFunction::Floor => x.floor(),
+            MathFunction::Ceil => x.ceil(),
+            MathFunction::Round => x.round(),
+            MathFunction::Sin => x.sin(),
+            MathFunction::Cos => x.cos(),
+            MathFunction::Tan => x.tan(),
+            MathFunction::Asin => x.asin(),
+            MathFunction::Acos => x.acos(),
+            MathFunction::Atan => x.atan(),
+            MathFunction::Atan2 => x.atan2(y),
+            MathFunction::Exp => x.exp(),
+            MathFunction::Ln => x.ln(),
+            MathFunction::Log2 => x.log2(),
+            MathFunction::Log10 => x.log10(),
+            MathFunction::Log => x.ln() / y.ln(),
+            MathFunction::Pow => x.powf(y),
+            MathFunction::Sqrt => x.sqrt(),
+        }
+    }
+
     /// Whether the result has the type of the argument; otherwise both are doubles.
     pub fn keeps_type(self) -> bool {
         matches!(self, MathFunction::Abs | MathFunction::Floor | MathFunction::Ceil | MathFunction::Round)

@@ -77,7 +77,7 @@ impl Catalog {
         &'a self,
         database: &str,
         retention_policy: &str,
-        pattern: &'a Pattern,
+        pattern: &Pattern,
     ) -> impl Iterator<Item = (&'a [u8], &'a Schema)> {
         let place = self.place(database, retention_policy).into_iter().flatten();
         place.map(|(name, schema)| (name.as_slice(), schema)).filter(|(name, _)| pattern.is_match(name))
