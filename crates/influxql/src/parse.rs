@@ -86,17 +86,28 @@ struct Parser<'a> {
     scanner: Scanner<'a>,
     /// Where `unread` goes back to.
     before: Scanner<'a>,
-    /// The last token that is not white space, and the one that was it before.
+    /// The last token that was read, and the one that was it before.
     last: Option<Lexeme<'a>>,
     last_before: Option<Lexeme<'a>>,
+    /// What was put back: most tokens are looked at by several productions before one takes them.
+    unread: Option<Unread<'a>>,
     params: &'a Params,
     depth: usize,
+}
+
+/// A token that was read and put back.
+struct Unread<'a> {
+    lexeme: Lexeme<'a>,
+    /// Where the reading began, in bytes. The token stands for the next one only while the scanner is there.
+    start: usize,
+    /// The scanner behind the token.
+    behind: Scanner<'a>,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str, dialect: Dialect, params: &'a Params) -> Parser<'a> {
         let scanner = Scanner::new(text, dialect);
-        Parser { scanner, before: scanner, last: None, last_before: None, params, depth: 0 }
+        Parser { scanner, before: scanner, last: None, last_before: None, unread: None, params, depth: 0 }
     }
 
     fn query(&mut self) -> Result<Vec<Statement>, ParseError> {
@@ -139,10 +150,19 @@ impl<'a> Parser<'a> {
 
     /// The next token that is not white space or a comment.
     fn next(&mut self) -> Lexeme<'a> {
+        if let Some(Unread { lexeme, start, behind }) = self.unread.take()
+            && start == self.scanner.offset()
+            && !is_space(lexeme.token)
+        {
+            self.before = self.scanner;
+            self.scanner = behind;
+            self.last_before = self.last.replace(lexeme.clone());
+            return lexeme;
+        }
         self.before = self.scanner;
         loop {
             let lexeme = self.scanner.scan();
-            if !matches!(lexeme.token, Token::Whitespace | Token::Comment) {
+            if !is_space(lexeme.token) {
                 return self.take(lexeme);
             }
         }
@@ -150,6 +170,7 @@ impl<'a> Parser<'a> {
 
     /// The next token, even if it is white space.
     fn next_adjacent(&mut self) -> Lexeme<'a> {
+        self.unread = None;
         self.before = self.scanner;
         let lexeme = self.scanner.scan();
         self.take(lexeme)
@@ -163,8 +184,9 @@ impl<'a> Parser<'a> {
 
     /// Goes back to before the last token; works once.
     fn unread(&mut self) {
-        self.scanner = self.before;
-        self.last = self.last_before.clone();
+        let behind = std::mem::replace(&mut self.scanner, self.before);
+        let lexeme = std::mem::replace(&mut self.last, self.last_before.take());
+        self.unread = lexeme.map(|lexeme| Unread { lexeme, start: self.before.offset(), behind });
     }
 
     /// The value of a parameter in place of its name; itself if it has none.
@@ -330,7 +352,7 @@ impl<'a> Parser<'a> {
     fn skip_whitespace(&mut self) {
         loop {
             let start = self.scanner;
-            if !matches!(self.scanner.scan().token, Token::Whitespace | Token::Comment) {
+            if !is_space(self.scanner.scan().token) {
                 self.scanner = start;
                 return;
             }
@@ -351,6 +373,10 @@ impl<'a> Parser<'a> {
         self.depth -= 1;
         result
     }
+}
+
+fn is_space(token: Token) -> bool {
+    matches!(token, Token::Whitespace | Token::Comment)
 }
 
 /// `found X, expected A, B at ...`.

@@ -44,7 +44,8 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str, dialect: Dialect) -> Scanner<'a> {
         // A NUL ends the text, so what is behind it need not be looked at.
-        let text = text.split('\0').next().unwrap_or_default();
+        let end = text.bytes().position(|byte| byte == 0);
+        let text = end.map_or(text, |end| &text[..end]);
         Scanner { text, dialect, offset: 0, next: Pos::default(), last: Pos::default(), end_touched: false }
     }
 
@@ -52,10 +53,18 @@ impl<'a> Scanner<'a> {
         self.dialect
     }
 
+    /// Bytes consumed.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// The next character, without consuming it; line ends read as `\n`.
     pub(crate) fn peek(&self) -> Option<char> {
-        let ch = self.text[self.offset..].chars().next()?;
-        Some(if ch == '\r' { '\n' } else { ch })
+        match *self.text.as_bytes().get(self.offset)? {
+            b'\r' => Some('\n'),
+            byte if byte.is_ascii() => Some(char::from(byte)),
+            _ => self.text[self.offset..].chars().next(),
+        }
     }
 
     /// Like `peek`, but leaves the mark that looking at the end leaves.
@@ -67,13 +76,13 @@ impl<'a> Scanner<'a> {
 
     /// Consumes one character.
     fn read(&mut self) -> Option<char> {
-        let rest = &self.text[self.offset..];
         let ch = self.peek()?;
-        self.offset += if rest.starts_with("\r\n") { 2 } else { rest.chars().next().map_or(0, char::len_utf8) };
         self.last = self.next;
         if ch == '\n' {
+            self.offset += if self.text.as_bytes()[self.offset..].starts_with(b"\r\n") { 2 } else { 1 };
             self.next = Pos { line: self.next.line + 1, column: 0 };
         } else {
+            self.offset += ch.len_utf8();
             self.next.column += 1;
         }
         Some(ch)
@@ -88,14 +97,16 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Consumes characters while `keep` holds and returns them. They must be ASCII letters, digits and such: nothing
-    /// that `read` replaces.
+    /// Consumes ASCII characters other than line ends while `keep` holds, and returns them.
     fn read_while(&mut self, keep: impl Fn(char) -> bool) -> &'a str {
-        let start = self.offset;
-        while self.peek().is_some_and(&keep) {
-            self.read();
+        let rest = &self.text[self.offset..];
+        let length = rest.bytes().position(|byte| !byte.is_ascii() || !keep(char::from(byte))).unwrap_or(rest.len());
+        if let Some(behind) = u32::try_from(length).unwrap_or(u32::MAX).checked_sub(1) {
+            self.offset += length;
+            self.last = Pos { column: self.next.column.saturating_add(behind), ..self.next };
+            self.next.column = self.last.column.saturating_add(1);
         }
-        &self.text[start..self.offset]
+        &rest[..length]
     }
 
     /// The next token; a `/` is the sign.
@@ -218,7 +229,9 @@ impl<'a> Scanner<'a> {
         if !self.peek().is_some_and(unit) {
             return lexeme(Token::Integer, &self.text[start..self.offset], pos);
         }
-        self.read_while(|ch| unit(ch) || ch.is_ascii_digit());
+        while self.peek().is_some_and(|ch| unit(ch) || ch.is_ascii_digit()) {
+            self.read();
+        }
         lexeme(Token::Duration, &self.text[start..self.offset], pos)
     }
 
