@@ -285,7 +285,7 @@ mod tests {
     fn the_layout_is_fixed() {
         let mut bytes = Vec::new();
         pack(&[1, 2, 3, 4, 5], 3, &mut bytes);
-        assert_eq!(bytes, [0b11_010_001, 0b0_101_100_0]);
+        assert_eq!(bytes, [0b1101_0001, 0b0101_1000]);
         let mut bytes = Vec::new();
         let group: Vec<u64> = (0..1024).collect();
         pack(&group, 10, &mut bytes);

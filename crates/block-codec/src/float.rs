@@ -68,12 +68,10 @@ pub fn decode(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(), Bloc
 #[inline(always)]
 fn to_decimal(value: f64, power: f64) -> Option<i64> {
     let scaled = (value * power).round_ties_even();
-    // NaN and infinities fail the comparison.
-    if !(scaled.abs() <= MANTISSA_MAX) {
-        return None;
-    }
+    // NaN and infinities come out as other bits.
     let integer = scaled as i64;
-    (from_decimal(integer, power).to_bits() == value.to_bits()).then_some(integer)
+    let is_exact = scaled.abs() <= MANTISSA_MAX && from_decimal(integer, power).to_bits() == value.to_bits();
+    is_exact.then_some(integer)
 }
 
 #[inline(always)]
@@ -236,7 +234,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&[0.5, 1.0, 2.5, 1.5], &mut bytes);
         // Decimal, one digit, no patches; packed plain with factor: base 5, factor 5, 3 bits, 0 1 4 2.
-        assert_eq!(bytes, [1, 1, 0, 2, 0x80, 10, 5, 3, 0, 0b00_001_000, 0b0000_010_1]);
+        assert_eq!(bytes, [1, 1, 0, 2, 0x80, 10, 5, 3, 0, 0b0000_1000, 0b0000_0101]);
     }
 
     proptest! {

@@ -308,8 +308,15 @@ fn pack_patched(mut numbers: Vec<u64>, width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&patches);
 }
 
-/// Splits what [`pack_patched`] wrote into width, packed bits and patches.
-fn split_patched(mut input: &[u8], count: usize) -> Result<(u32, &[u8], u64, &[u8]), BlockError> {
+/// What [`pack_patched`] wrote, taken apart.
+struct Patched<'a> {
+    width: u32,
+    packed: &'a [u8],
+    patch_count: u64,
+    patches: &'a [u8],
+}
+
+fn split_patched(mut input: &[u8], count: usize) -> Result<Patched<'_>, BlockError> {
     let (width, rest) = input.split_first().ok_or(BlockError::Cut)?;
     input = rest;
     let width = u32::from(*width);
@@ -324,7 +331,7 @@ fn split_patched(mut input: &[u8], count: usize) -> Result<(u32, &[u8], u64, &[u
     if patch_count == 0 && !patches.is_empty() {
         return Err(BlockError::Damaged("bytes after the end"));
     }
-    Ok((width, packed, patch_count, patches))
+    Ok(Patched { width, packed, patch_count, patches })
 }
 
 /// Unpacks numbers that do not depend on each other.
@@ -334,7 +341,7 @@ fn unpack_patched(
     out: &mut Vec<i64>,
     value_of: impl Fn(u64) -> i64,
 ) -> Result<(), BlockError> {
-    let (width, packed, patch_count, patches) = split_patched(input, count)?;
+    let Patched { width, packed, patch_count, patches } = split_patched(input, count)?;
     let start = out.len();
     let unpacked = bitpack::unpack(packed, count, width, |numbers| match numbers {
         Numbers::Narrow(narrow) => out.extend(narrow.iter().map(|number| value_of(u64::from(*number)))),
@@ -354,7 +361,7 @@ fn unpack_patched_scan(
     out: &mut Vec<i64>,
     mut step: impl FnMut(u64) -> i64,
 ) -> Result<(), BlockError> {
-    let (width, packed, patch_count, _) = split_patched(input, count)?;
+    let Patched { width, packed, patch_count, .. } = split_patched(input, count)?;
     if patch_count == 0 {
         let unpacked = bitpack::unpack(packed, count, width, |numbers| match numbers {
             Numbers::Narrow(narrow) => out.extend(narrow.iter().map(|number| step(u64::from(*number)))),
@@ -392,7 +399,7 @@ fn common_factor(values: &[i64], base: i64) -> u64 {
     let mut factor = 0u64;
     for value in values {
         let distance = value.wrapping_sub(base) as u64;
-        if factor == 0 || distance % factor != 0 {
+        if factor == 0 || !distance.is_multiple_of(factor) {
             factor = greatest_common_divisor(factor, distance);
             if factor == 1 {
                 return 1;

@@ -88,11 +88,9 @@ pub(crate) fn sliced(column: &Column, range: Range<usize>) -> Column {
     builder.finish()
 }
 
-/// `len` places without a value.
-pub(crate) fn nulls(field_type: FieldType, len: usize) -> Column {
-    let mut builder = ColumnBuilder::new(field_type);
-    builder.pad_to(len);
-    builder.finish()
+/// About how many bytes of values a row of these columns has.
+pub(crate) fn row_bytes<'a>(columns: impl Iterator<Item = &'a Column>) -> usize {
+    columns.map(|column| byte_count(column) / column.len().max(1)).sum()
 }
 
 /// About how many bytes a column takes in memory.
@@ -173,7 +171,6 @@ mod tests {
         assert_eq!(values, [one(3), one(1), None, one(3), one(3), None, None]);
         assert_eq!(sliced(&column, 1..3).get(0), None);
         assert_eq!(gathered(&column, &[2]).validity(), None);
-        assert_eq!(nulls(FieldType::String, 3).valid_count(), 0);
     }
 
     #[test]

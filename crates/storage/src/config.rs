@@ -20,8 +20,8 @@ pub struct StoreConfig {
     pub memory_bytes: u64,
     /// Above this the memory tables of all shards together refuse writes.
     pub memory_bytes_max: u64,
-    /// More data files than this in one shard are merged.
-    pub files_max: usize,
+    /// This many neighbouring data files of like size are merged; at least 2.
+    pub compact_files: usize,
     /// Most bytes of decoded chunk parts that are kept for all shards together.
     pub cache_bytes: u64,
 }
@@ -37,7 +37,7 @@ impl StoreConfig {
             flush_idle: Duration::from_secs(10 * 60),
             memory_bytes: 256 << 20,
             memory_bytes_max: 1 << 30,
-            files_max: 8,
+            compact_files: 4,
             cache_bytes: 128 << 20,
         }
     }

@@ -44,14 +44,16 @@ struct Series {
     measurement: u32,
 }
 
+/// The values of a tag, and the series that have them.
+pub(crate) type Values = BTreeMap<Box<[u8]>, RoaringBitmap>;
+
 /// What the index knows of one measurement.
 #[derive(Debug)]
 pub(crate) struct Measurement {
-    pub(crate) name: Arc<[u8]>,
     /// Its series.
     pub(crate) series: RoaringBitmap,
     /// Tag key, tag value, series that have it.
-    pub(crate) postings: BTreeMap<Box<[u8]>, BTreeMap<Box<[u8]>, RoaringBitmap>>,
+    pub(crate) postings: BTreeMap<Box<[u8]>, Values>,
     /// Fields by number.
     pub(crate) fields: Vec<Field>,
     /// Numbers of the fields of a name, in the order of arrival.
@@ -156,7 +158,6 @@ impl Index {
         let id = self.measurement_count();
         let name: Arc<[u8]> = name.into();
         self.measurements.push(Measurement {
-            name: name.clone(),
             series: RoaringBitmap::new(),
             postings: BTreeMap::new(),
             fields: Vec::new(),

@@ -34,6 +34,8 @@ pub(crate) struct MemoryTable {
     tables: Vec<MeasurementTable>,
     row_count: usize,
     byte_count: usize,
+    /// All runs, as long as nothing was appended since.
+    snapshot: Option<Arc<Runs>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,44 +60,64 @@ impl MemoryTable {
 
     /// Copies the rows of a table. `series` and `fields` translate its numbers to those of the index.
     pub(crate) fn append(&mut self, measurement: u32, stamp: Stamp, table: &Table, series: &[u32], fields: &[u32]) {
-        let index = measurement as usize;
-        if self.tables.len() <= index {
-            self.tables.resize_with(index + 1, MeasurementTable::default);
-        }
-        let entry = &mut self.tables[index];
+        self.snapshot = None;
+        let entry = self.table_mut(measurement as usize);
         let before = entry.open.byte_count();
         entry.open.append(stamp, table, series, fields);
-        self.byte_count += entry.open.byte_count() - before;
-        self.row_count += table.row_count();
-        if entry.open.row_count() >= RUN_ROWS {
+        let added = entry.open.byte_count() - before;
+        let is_full = entry.open.row_count() >= RUN_ROWS;
+        if is_full {
             let run = Arc::new(entry.open.seal());
             entry.runs.push(run);
+        }
+        self.byte_count += added;
+        self.row_count += table.row_count();
+        if is_full {
             self.recount();
         }
     }
 
     /// Closes every open buffer and gives all runs: the whole table as it is now.
-    pub(crate) fn runs(&mut self) -> Runs {
-        let mut sealed = false;
+    pub(crate) fn runs(&mut self) -> Arc<Runs> {
+        if let Some(runs) = &self.snapshot {
+            return runs.clone();
+        }
         for table in &mut self.tables {
             if table.open.row_count() > 0 {
                 let run = Arc::new(table.open.seal());
                 table.runs.push(run);
                 join_small(&mut table.runs);
-                sealed = true;
             }
         }
-        if sealed {
-            self.recount();
-        }
-        self.tables.iter().map(|table| table.runs.clone()).collect()
+        self.recount();
+        let runs: Arc<Runs> = Arc::new(self.tables.iter().map(|table| table.runs.clone()).collect());
+        self.snapshot = Some(runs.clone());
+        runs
     }
 
     /// Takes everything out.
-    pub(crate) fn take(&mut self) -> Runs {
+    pub(crate) fn take(&mut self) -> Arc<Runs> {
         let runs = self.runs();
         *self = MemoryTable::default();
         runs
+    }
+
+    /// Puts runs back that were taken out, before what came since.
+    pub(crate) fn restore(&mut self, runs: &Runs) {
+        self.snapshot = None;
+        for (measurement, older) in runs.iter().enumerate() {
+            let entry = self.table_mut(measurement);
+            entry.runs.splice(0..0, older.iter().cloned());
+            self.row_count += older.iter().map(|run| run.row_count()).sum::<usize>();
+        }
+        self.recount();
+    }
+
+    fn table_mut(&mut self, measurement: usize) -> &mut MeasurementTable {
+        if self.tables.len() <= measurement {
+            self.tables.resize_with(measurement + 1, MeasurementTable::default);
+        }
+        &mut self.tables[measurement]
     }
 
     fn recount(&mut self) {

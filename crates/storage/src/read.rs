@@ -6,6 +6,7 @@ use model::{FieldType, TagFilter, Tags, TimeRange};
 use parking_lot::RwLock;
 
 use crate::cursor::{RowCursor, Source};
+use crate::file::{DataFile, FileSource, Wanted};
 use crate::index::{Index, Measurement};
 use crate::memory::RunSource;
 use crate::memory::Runs;
@@ -26,12 +27,22 @@ pub struct SeriesEntry {
 pub struct ShardReader {
     index: Arc<RwLock<Index>>,
     series_count: u32,
+    /// Older content first.
+    files: Arc<[Arc<DataFile>]>,
+    /// Being flushed.
+    frozen: Option<Arc<Runs>>,
     runs: Arc<Runs>,
 }
 
 impl ShardReader {
-    pub(crate) fn new(index: Arc<RwLock<Index>>, series_count: u32, runs: Arc<Runs>) -> ShardReader {
-        ShardReader { index, series_count, runs }
+    pub(crate) fn new(
+        index: Arc<RwLock<Index>>,
+        files: Arc<[Arc<DataFile>]>,
+        frozen: Option<Arc<Runs>>,
+        runs: Arc<Runs>,
+    ) -> ShardReader {
+        let series_count = index.read().series_count();
+        ShardReader { index, series_count, files, frozen, runs }
     }
 
     /// The names of the measurements that have series, raw, sorted.
@@ -123,9 +134,28 @@ impl ShardReader {
         if !fields.is_empty() && ids.iter().all(Option::is_none) {
             return Vec::new();
         }
-        let runs = self.runs.get(measurement as usize).map(Vec::as_slice).unwrap_or_default();
-        let sources = runs.iter().filter_map(|run| RunSource::new(run, series, ids.clone(), range, descending));
-        sources.map(|source| Box::new(source) as Box<dyn Source>).collect()
+        self.sources_of(measurement, series, &Wanted { fields: ids, range, descending })
+    }
+
+    /// The sources of a series, older first. Stamps are only read where two of them meet.
+    pub(crate) fn sources_of(&self, measurement: u32, series: u32, wanted: &Wanted) -> Vec<Box<dyn Source>> {
+        let files = self.files.iter().filter_map(|file| FileSource::new(file, measurement, series, wanted));
+        let mut files: Vec<FileSource> = files.collect();
+        let of_measurement = |runs: &'_ Runs| runs.get(measurement as usize).cloned().unwrap_or_default();
+        let frozen = self.frozen.as_deref().map(of_measurement).unwrap_or_default();
+        let runs = frozen.into_iter().chain(of_measurement(&self.runs));
+        let runs: Vec<RunSource> = runs.filter_map(|run| RunSource::new(&run, series, wanted)).collect();
+        let extents: Vec<(i64, i64)> =
+            files.iter().map(FileSource::extent).chain(runs.iter().map(RunSource::extent)).collect();
+        for (place, file) in files.iter_mut().enumerate() {
+            let (first, last) = extents[place];
+            let meets = |(other, extent): (usize, &(i64, i64))| other != place && extent.0 <= last && first <= extent.1;
+            if !extents.iter().enumerate().any(meets) {
+                file.set_uncontested();
+            }
+        }
+        let files = files.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
+        files.chain(runs.into_iter().map(|source| Box::new(source) as Box<dyn Source>)).collect()
     }
 
     fn with<T: Default>(&self, measurement: &[u8], question: impl FnOnce(&Index, &Measurement) -> T) -> T {

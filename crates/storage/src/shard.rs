@@ -8,6 +8,7 @@
 //! - Every acked write is in the log or in a data file that the manifest lists, synced.
 
 mod core;
+mod maintain;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -17,15 +18,15 @@ use env::Env;
 use model::{Batch, ShardId, Stamp};
 use parking_lot::Mutex;
 
-use crate::config::StoreConfig;
-use crate::error::{ReadError, Unavailable, WriteError};
+use crate::error::{MaintenanceError, ReadError, Unavailable, WriteError};
 use crate::manifest::{Manifest, ManifestError};
 use crate::read::ShardReader;
-use crate::usage::Usage;
+use crate::usage::Shared;
 
 pub use write::{Origin, Pending, Written};
 
-use self::core::{Core, OpenFault};
+pub(crate) use self::core::Core;
+use self::core::OpenFault;
 
 /// A shard of this node. Cheap to share; calls block.
 #[derive(Debug)]
@@ -35,8 +36,7 @@ pub struct Shard {
     rp: String,
     dir: PathBuf,
     env: Env,
-    config: Arc<StoreConfig>,
-    usage: Arc<Usage>,
+    shared: Shared,
     /// Bytes of the data files when the store opened.
     cold_bytes: u64,
     /// Guards opening and closing. Disk I/O happens under it, of this shard only.
@@ -74,8 +74,7 @@ impl Shard {
     /// A shard that exists on disk, with its manifest or what is wrong with that.
     pub(crate) fn new(
         env: Env,
-        config: Arc<StoreConfig>,
-        usage: Arc<Usage>,
+        shared: Shared,
         dir: PathBuf,
         id: ShardId,
         manifest: Result<Manifest, ManifestError>,
@@ -95,7 +94,7 @@ impl Shard {
                 (damaged(error.to_string()), db, name(rp_dir).unwrap_or_default(), 0)
             }
         };
-        Shard { id, db, rp, dir, env, config, usage, cold_bytes, life: Mutex::new(life) }
+        Shard { id, db, rp, dir, env, shared, cold_bytes, life: Mutex::new(life) }
     }
 
     /// Its number.
@@ -132,7 +131,7 @@ impl Shard {
             db: self.db.clone(),
             rp: self.rp.clone(),
             bytes: core.as_ref().map_or(self.cold_bytes, |core| core.file_bytes()),
-            memory_bytes: core.as_ref().map_or(0, |core| core.memory_bytes()),
+            memory_bytes: core.as_ref().map_or(0, |core| core.memory().0),
             is_open: core.is_some(),
             damage,
         }
@@ -170,6 +169,21 @@ impl Shard {
         Ok(self.core()?.read())
     }
 
+    /// Writes the memory table to a data file and gives its part of the log back. `false` when it was empty.
+    pub fn flush(&self) -> Result<bool, MaintenanceError> {
+        self.core()?.flush()
+    }
+
+    /// Merges data files until there are few enough. `false` when there were.
+    pub fn compact(&self) -> Result<bool, MaintenanceError> {
+        let core = self.core()?;
+        let mut any = false;
+        while core.compact()? {
+            any = true;
+        }
+        Ok(any)
+    }
+
     /// The largest clock of a stamp in the shard; opens it.
     pub fn clock_max(&self) -> Result<u64, Unavailable> {
         Ok(self.core()?.clock_max())
@@ -185,7 +199,7 @@ impl Shard {
             Life::Cold => {}
         }
         *life = Life::Cold;
-        match Core::open(&self.env, &self.config, &self.usage, &self.dir, self.id) {
+        match Core::open(&self.env, &self.shared, &self.dir, self.id) {
             Ok(core) => {
                 let core = Arc::new(core);
                 *life = Life::Open(core.clone());

@@ -60,7 +60,8 @@ impl Stamps {
         }
     }
 
-    /// Whether all rows have one stamp.
+    /// The stamp that all rows have.
+    #[cfg(test)]
     pub(crate) fn single(&self) -> Option<Stamp> {
         self.rows.is_none().then(|| self.distinct[0])
     }

@@ -8,7 +8,7 @@
 //! - A directory that is not ours, in use, or written by a later release is refused and left as it was.
 //! - A shard that is damaged is listed with the reason; it never stops the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +19,12 @@ use model::ShardId;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::StoreConfig;
-use crate::error::{OpenError, ShardError, Unavailable};
+use crate::error::{MaintenanceError, OpenError, ShardError, Unavailable};
 use crate::manifest::{MANIFEST_FILE, Manifest, ManifestError};
 use crate::path;
-use crate::shard::{self, Shard, ShardInfo};
-use crate::usage::Usage;
+use crate::plan::{self, ShardMemory};
+use crate::shard::{self, Core, Shard, ShardInfo};
+use crate::usage::Shared;
 
 /// The file that marks a directory as a store.
 const MARK_FILE: &str = "mainstem-store";
@@ -34,12 +35,22 @@ const LOCK_FILE: &str = "lock";
 /// A directory that is being removed. No encoded name starts so.
 const DROPPED_PREFIX: &str = "~dropped-";
 
+/// What a round of maintenance did.
+#[derive(Debug, Default)]
+pub struct Maintained {
+    /// Memory tables written to files.
+    pub flushed: usize,
+    /// Merges of files.
+    pub compacted: usize,
+    /// What failed; everything is as it was before, there.
+    pub errors: Vec<(ShardId, MaintenanceError)>,
+}
+
 /// The shards of this node. Calls block.
 #[derive(Debug)]
 pub struct Store {
     env: Env,
-    config: Arc<StoreConfig>,
-    usage: Arc<Usage>,
+    shared: Shared,
     shards: RwLock<BTreeMap<ShardId, Arc<Shard>>>,
     /// Held while shards are made and dropped; disk I/O happens under it.
     changing: Mutex<()>,
@@ -66,8 +77,7 @@ impl Store {
         }
         let store = Store {
             env,
-            config: Arc::new(config),
-            usage: Arc::default(),
+            shared: Shared::new(config),
             shards: RwLock::default(),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -89,7 +99,7 @@ impl Store {
             }
             return Err(ShardError::Elsewhere { shard: id, db: shard.db().to_owned(), rp: shard.rp().to_owned() });
         }
-        let dir = self.config.dir.join(path::component(db)).join(path::component(rp)).join(id.to_string());
+        let dir = self.shared.config.dir.join(path::component(db)).join(path::component(rp)).join(id.to_string());
         let manifest = Manifest::new(id, db, rp);
         shard::create(&self.env, &dir, &manifest)?;
         self.insert(dir, id, Ok(manifest));
@@ -102,13 +112,13 @@ impl Store {
         let Some(shard) = self.shard(id) else { return Ok(()) };
         shard.end(Unavailable::Dropped(id));
         // Renamed first: a crash in between leaves no half of a shard.
-        let aside = self.config.dir.join(format!("{DROPPED_PREFIX}{id}"));
+        let aside = self.shared.config.dir.join(format!("{DROPPED_PREFIX}{id}"));
         let fs = self.env.fs();
         if fs.exists(&aside)? {
             fs.remove_dir_all(&aside)?;
         }
         fs.rename(shard.dir(), &aside)?;
-        fs.sync_dir(&self.config.dir)?;
+        fs.sync_dir(&self.shared.config.dir)?;
         if let Some(parent) = shard.dir().parent() {
             fs.sync_dir(parent)?;
         }
@@ -127,9 +137,66 @@ impl Store {
         self.shards.read().get(&id).cloned()
     }
 
+    /// Does what is due: flushes the memory table that the plan names, again until none is left, then merges files
+    /// where there are too many. Called every second or so, and when writes are refused for lack of memory; errors are
+    /// told, and tried again by the next call.
+    pub fn maintain(&self) -> Maintained {
+        let mut done = Maintained::default();
+        let mut failed = BTreeSet::new();
+        loop {
+            let shards = self.open_shards();
+            let memory: Vec<ShardMemory> = shards
+                .iter()
+                .filter(|(id, _)| !failed.contains(id))
+                .map(|(id, core)| {
+                    let (bytes, idle) = core.memory();
+                    ShardMemory { shard: *id, bytes, idle }
+                })
+                .collect();
+            let Some(id) = plan::pick_flush(&memory, &self.shared.config) else { break };
+            let Some((_, core)) = shards.iter().find(|(shard, _)| *shard == id) else { break };
+            match core.flush() {
+                Ok(_) => done.flushed += 1,
+                Err(error) => {
+                    failed.insert(id);
+                    done.errors.push((id, error));
+                }
+            }
+        }
+        for (id, core) in self.open_shards() {
+            loop {
+                match core.compact() {
+                    Ok(true) => done.compacted += 1,
+                    Ok(false) => break,
+                    Err(error) => {
+                        done.errors.push((id, error));
+                        break;
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// Flushes every memory table. The first error is told after all were tried.
+    pub fn flush_all(&self) -> Result<(), MaintenanceError> {
+        let mut result = Ok(());
+        for (_, core) in self.open_shards() {
+            if let Err(error) = core.flush() {
+                result = result.and(Err(error));
+            }
+        }
+        result
+    }
+
+    fn open_shards(&self) -> Vec<(ShardId, Arc<Core>)> {
+        let shards = self.shards.read();
+        shards.iter().filter_map(|(id, shard)| Some((*id, shard.core_if_open()?))).collect()
+    }
+
     /// Bytes of all memory tables, about.
     pub fn memory_bytes(&self) -> u64 {
-        self.usage.memory_bytes()
+        self.shared.usage.memory_bytes()
     }
 
     /// The largest clock of a stamp on this disk: a node starts its own clock above it. Opens every shard.
@@ -151,8 +218,8 @@ impl Store {
     /// Finds the shards in the directory and finishes drops that a crash interrupted.
     fn find_shards(&self) -> io::Result<()> {
         let fs = self.env.fs();
-        for db in fs.list(&self.config.dir)? {
-            let db_dir = self.config.dir.join(&db.name);
+        for db in fs.list(&self.shared.config.dir)? {
+            let db_dir = self.shared.config.dir.join(&db.name);
             if db.name.starts_with(DROPPED_PREFIX) {
                 fs.remove_dir_all(&db_dir)?;
                 continue;
@@ -184,7 +251,7 @@ impl Store {
     }
 
     fn insert(&self, dir: PathBuf, id: ShardId, manifest: Result<Manifest, ManifestError>) {
-        let shard = Shard::new(self.env.clone(), self.config.clone(), self.usage.clone(), dir, id, manifest);
+        let shard = Shard::new(self.env.clone(), self.shared.clone(), dir, id, manifest);
         self.shards.write().insert(id, Arc::new(shard));
     }
 }

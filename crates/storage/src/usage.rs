@@ -1,6 +1,25 @@
-//! Memory of all shards of a store together.
+//! What all shards of a store share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::config::StoreConfig;
+use crate::file::ChunkCache;
+
+/// Handed to every shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Arc<StoreConfig>,
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) cache: Arc<ChunkCache>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: StoreConfig) -> Shared {
+        let cache = Arc::new(ChunkCache::new(config.cache_bytes));
+        Shared { config: Arc::new(config), usage: Arc::default(), cache }
+    }
+}
 
 /// Bytes of memory tables, about. Never more than a moment behind.
 #[derive(Debug, Default)]

@@ -63,7 +63,7 @@ fn the_bytes_are_fixed() {
     let mut bytes = Vec::new();
     encode(&[10, 20, 40, 30, 50], &mut bytes);
     // Packed, plain, factor; base 10, factor 10, 3 bits, no patches, the numbers 0 1 3 2 4.
-    assert_eq!(bytes, [2, 0x80, 20, 10, 3, 0, 0b11_001_000, 0b0_100_010_0]);
+    assert_eq!(bytes, [2, 0x80, 20, 10, 3, 0, 0b1100_1000, 0b0100_0100]);
 }
 
 proptest! {

@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::TimeRange;
-
 use super::run::Run;
 use crate::column;
 use crate::cursor::{BATCH_ROWS, Block, Source};
 use crate::error::ReadError;
+use crate::file::Wanted;
 
 #[derive(Debug)]
 pub(crate) struct RunSource {
@@ -20,18 +19,19 @@ pub(crate) struct RunSource {
 
 impl RunSource {
     /// The rows of `series` in `range`; `None` when there are none.
-    pub(crate) fn new(
-        run: &Arc<Run>,
-        series: u32,
-        fields: Arc<[Option<u32>]>,
-        range: TimeRange,
-        descending: bool,
-    ) -> Option<RunSource> {
+    pub(crate) fn new(run: &Arc<Run>, series: u32, wanted: &Wanted) -> Option<RunSource> {
         let rows = run.rows_of(series);
         let times = &run.times()[rows.clone()];
-        let start = rows.start + times.partition_point(|time| *time < range.start().0);
-        let end = rows.start + times.partition_point(|time| *time < range.end().0);
+        let start = rows.start + times.partition_point(|time| *time < wanted.range.start().0);
+        let end = rows.start + times.partition_point(|time| *time < wanted.range.end().0);
+        let (fields, descending) = (wanted.fields.clone(), wanted.descending);
         (start < end).then(|| RunSource { run: run.clone(), rows: start..end, fields, descending })
+    }
+
+    /// The first and last instant that it will give.
+    pub(crate) fn extent(&self) -> (i64, i64) {
+        let times = &self.run.times()[self.rows.clone()];
+        (times[0], times[times.len() - 1])
     }
 
     /// Takes the next rows off, without splitting an instant.

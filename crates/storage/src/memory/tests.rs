@@ -1,9 +1,14 @@
 use super::*;
 use crate::cursor::Source;
+use crate::file::Wanted;
 use model::{Batch, FieldValue, Tags, TimeRange};
 
 fn stamp(clock: u64) -> Stamp {
     Stamp { clock, coordinator: 0 }
+}
+
+fn wanted(descending: bool) -> Wanted {
+    Wanted { fields: [Some(0)].into(), range: TimeRange::ALL, descending }
 }
 
 /// Rows (series, time, value) under one stamp.
@@ -60,8 +65,7 @@ fn runs_are_joined_and_earlier_snapshots_stay() {
     let runs = memory.take();
     assert_eq!((memory.row_count(), memory.byte_count()), (0, 0));
     // The later row of one request stays behind the earlier one.
-    let fields: std::sync::Arc<[Option<u32>]> = [Some(0)].into();
-    let mut source = RunSource::new(&runs[0][0], 1, fields, TimeRange::ALL, false).expect("rows");
+    let mut source = RunSource::new(&runs[0][0], 1, &wanted(false)).expect("rows");
     let block = source.next_block().expect("memory").expect("a block");
     let column = block.columns[0].as_ref().expect("values");
     let values: Vec<_> = (0..4).map(|row| column.get(row)).collect();
@@ -88,8 +92,7 @@ fn long_blocks_end_between_instants() {
     append(&mut memory, 1, &rows);
     let runs = memory.runs();
     for descending in [false, true] {
-        let fields: std::sync::Arc<[Option<u32>]> = [Some(0)].into();
-        let mut source = RunSource::new(&runs[0][0], 0, fields, TimeRange::ALL, descending).expect("rows");
+        let mut source = RunSource::new(&runs[0][0], 0, &wanted(descending)).expect("rows");
         let (mut count, mut last) = (0, None);
         while let Some(block) = source.next_block().expect("memory") {
             assert_ne!(block.times.first(), last.as_ref());
@@ -98,4 +101,16 @@ fn long_blocks_end_between_instants() {
         }
         assert_eq!(count, 20_000);
     }
+}
+
+#[test]
+fn runs_that_were_taken_come_back_first() {
+    let mut memory = MemoryTable::default();
+    append(&mut memory, 1, &[(1, 1, 0)]);
+    let taken = memory.take();
+    append(&mut memory, 2, &[(1, 2, 0)]);
+    memory.restore(&taken);
+    assert_eq!(memory.row_count(), 2);
+    let runs = memory.runs();
+    assert_eq!(runs[0].iter().flat_map(|run| run.times()).copied().collect::<Vec<_>>(), [1, 2]);
 }

@@ -17,13 +17,15 @@ use parking_lot::{Mutex, RwLock};
 use seglog::{AppendError, Log};
 
 use crate::config::StoreConfig;
-use crate::error::{Unavailable, WriteError};
+use crate::error::{ReadError, Unavailable, WriteError};
+use crate::file::{self, ChunkCache, DataFile, file_path};
 use crate::index::Index;
 use crate::manifest::{Manifest, ManifestError};
-use crate::memory::MemoryTable;
+use crate::memory::{MemoryTable, Runs};
 use crate::read::ShardReader;
-use crate::usage::Usage;
-use crate::wal;
+use crate::shard::maintain;
+use crate::usage::{Shared, Usage};
+use crate::wal::{self, Position};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -33,6 +35,9 @@ pub(crate) struct Core {
     pub(super) dir: PathBuf,
     pub(super) id: ShardId,
     pub(super) index: Arc<RwLock<Index>>,
+    pub(super) cache: Arc<ChunkCache>,
+    /// The manifest as it is on the disk, or may be.
+    pub(super) maintenance: Mutex<Manifest>,
     pub(super) writer: Mutex<Writer>,
     damage: Mutex<Option<String>>,
     log_failed: AtomicBool,
@@ -44,6 +49,10 @@ pub(crate) struct Core {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) memory: MemoryTable,
+    /// What is being flushed: still to be read, not yet in a file.
+    pub(super) frozen: Option<Arc<Runs>>,
+    /// Older content first.
+    pub(super) files: Arc<[Arc<DataFile>]>,
     /// `None` while it is being replayed.
     pub(super) log: Option<Log>,
     /// The largest clock of a stamp.
@@ -65,28 +74,26 @@ pub(super) enum OpenFault {
 
 impl Core {
     /// Opens the shard in `dir`.
-    pub(super) fn open(
-        env: &Env,
-        config: &Arc<StoreConfig>,
-        usage: &Arc<Usage>,
-        dir: &Path,
-        id: ShardId,
-    ) -> Result<Core, OpenFault> {
-        let mut manifest = Manifest::load(env, dir).map_err(|error| match error {
+    pub(super) fn open(env: &Env, shared: &Shared, dir: &Path, id: ShardId) -> Result<Core, OpenFault> {
+        let manifest = Manifest::load(env, dir).map_err(|error| match error {
             ManifestError::Io(error) if error.kind() != io::ErrorKind::NotFound => OpenFault::Disk(error.to_string()),
             other => OpenFault::Damaged(other.to_string()),
         })?;
         let core = Core {
             env: env.clone(),
-            config: config.clone(),
-            usage: usage.clone(),
+            config: shared.config.clone(),
+            usage: shared.usage.clone(),
             dir: dir.to_owned(),
             id,
             index: Arc::new(RwLock::new(Index::new(env.random_u64()))),
+            cache: shared.cache.clone(),
+            maintenance: Mutex::new(manifest.clone()),
             writer: Mutex::new(Writer {
                 memory: MemoryTable::default(),
+                frozen: None,
+                files: Arc::default(),
                 log: None,
-                clock_max: 0,
+                clock_max: manifest.files.iter().map(|file| file.clock_max).max().unwrap_or(0),
                 written_at: env.monotonic(),
                 counted_bytes: 0,
             }),
@@ -94,17 +101,43 @@ impl Core {
             log_failed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         };
-        core.open_log(&mut manifest)?;
+        core.remove_unlisted(&manifest).map_err(|error| OpenFault::Disk(error.to_string()))?;
+        let files = maintain::open_files(&core, &manifest).map_err(|error| match &error {
+            ReadError::Io { .. } => OpenFault::Disk(error.to_string()),
+            _ => OpenFault::Damaged(error.to_string()),
+        })?;
+        core.writer.lock().files = files.into();
+        if let Err(fault) = core.open_log(manifest.flushed) {
+            core.retire();
+            return Err(fault);
+        }
         Ok(core)
     }
 
+    /// Removes data files that no manifest lists: a crash left them behind.
+    fn remove_unlisted(&self, manifest: &Manifest) -> io::Result<()> {
+        let fs = self.env.fs();
+        for entry in fs.list(&self.dir)? {
+            let Some(number) = file::number_of(&entry.name) else { continue };
+            let listed = file_path(&self.dir, number).file_name().is_some_and(|name| name == entry.name.as_str())
+                && manifest.files.iter().any(|file| file.number == number);
+            if !listed {
+                fs.remove_file(&self.dir.join(&entry.name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the log and puts what it holds into memory.
-    fn open_log(&self, manifest: &mut Manifest) -> Result<(), OpenFault> {
+    fn open_log(&self, flushed: Position) -> Result<(), OpenFault> {
+        let mut manifest = self.maintenance.lock();
         let mut writer = self.writer.lock();
         let mut broken = None;
-        let opened = wal::open(&self.env, &self.dir, &self.config, manifest.flushed, &mut |position, bytes| match self
-            .replay(&mut writer, position, bytes)
-        {
+        let opened = wal::open(&self.env, &self.dir, &self.config, flushed, &mut |position, bytes| match self.replay(
+            &mut writer,
+            position,
+            bytes,
+        ) {
             Ok(()) => ControlFlow::Continue(()),
             Err(reason) => {
                 broken = Some(reason);
@@ -116,19 +149,20 @@ impl Core {
             (None, seglog::OpenError::Io { source, .. }) => OpenFault::Disk(format!("{error}: {source}")),
             (None, _) => OpenFault::Damaged(error.to_string()),
         })?;
-        if recovery.has_losses() || (recovery.is_new && manifest.flushed != wal::Position::START) {
+        let is_gone = recovery.is_new && flushed != Position::START;
+        if recovery.has_losses() || is_gone {
             *self.damage.lock() = Some(format!("write-ahead log lost records: {:?}", recovery.fenced));
         }
-        if recovery.is_new && manifest.flushed != wal::Position::START {
+        if is_gone {
             // Positions of a new log start over.
-            manifest.flushed = wal::Position::START;
+            manifest.flushed = Position::START;
             manifest.store(&self.env, &self.dir).map_err(|error| OpenFault::Disk(error.to_string()))?;
         }
         writer.log = Some(log);
         Ok(())
     }
 
-    fn replay(&self, writer: &mut Writer, position: wal::Position, bytes: &[u8]) -> Result<(), String> {
+    fn replay(&self, writer: &mut Writer, position: Position, bytes: &[u8]) -> Result<(), String> {
         let (stamp, record) = wal::split(bytes).ok_or("write-ahead log: a record is no batch")?;
         let batch = batch::decode(record).map_err(|error| format!("write-ahead log at {position}: {error}"))?;
         let resolved = self.resolve(&batch);
@@ -141,20 +175,21 @@ impl Core {
         let mut writer = self.writer.lock();
         let runs = writer.memory.runs();
         self.count_memory(&mut writer);
-        let series_count = self.index.read().series_count();
-        ShardReader::new(self.index.clone(), series_count, Arc::new(runs))
+        ShardReader::new(self.index.clone(), writer.files.clone(), writer.frozen.clone(), runs)
     }
 
     pub(super) fn clock_max(&self) -> u64 {
         self.writer.lock().clock_max
     }
 
-    pub(super) fn memory_bytes(&self) -> u64 {
-        self.writer.lock().memory.byte_count() as u64
+    /// Bytes of the memory table, about, and the time since the last write.
+    pub(crate) fn memory(&self) -> (u64, Duration) {
+        let writer = self.writer.lock();
+        (writer.memory.byte_count() as u64, self.env.monotonic().saturating_sub(writer.written_at))
     }
 
     pub(super) fn file_bytes(&self) -> u64 {
-        0
+        self.writer.lock().files.iter().map(|file| file.entry.bytes).sum()
     }
 
     /// Takes no writes and starts no flush from now on; its memory no longer counts.
@@ -174,7 +209,9 @@ impl Core {
         if self.retired.load(Ordering::SeqCst) {
             return;
         }
-        let now = writer.memory.byte_count() as u64;
+        let frozen =
+            writer.frozen.iter().flat_map(|runs| runs.iter().flatten()).map(|run| run.byte_count()).sum::<usize>();
+        let now = (writer.memory.byte_count() + frozen) as u64;
         self.usage.change(writer.counted_bytes, now);
         writer.counted_bytes = now;
     }

@@ -7,19 +7,22 @@ use storage::{RowCursor, Shard};
 
 /// Series key, time, field name and type to the winning stamp and value.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Oracle(BTreeMap<(Vec<u8>, i64, Vec<u8>, FieldType), (Stamp, FieldValue)>);
+pub(crate) struct Oracle(BTreeMap<Place, (Stamp, FieldValue)>);
+
+/// Series key, time, field name and type.
+type Place = (Vec<u8>, i64, Vec<u8>, FieldType);
 
 /// Series key, field name and type to times and values.
-pub type Content = BTreeMap<(Vec<u8>, Vec<u8>, FieldType), Vec<(i64, Exact)>>;
+pub(crate) type Content = BTreeMap<(Vec<u8>, Vec<u8>, FieldType), Vec<(i64, Exact)>>;
 
 /// A value that equals itself, bit for bit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Exact {
+pub(crate) enum Exact {
     Bits(u64),
     Text(Vec<u8>),
 }
 
-pub fn exact(value: &FieldValue) -> Exact {
+pub(crate) fn exact(value: &FieldValue) -> Exact {
     match value {
         FieldValue::Float(value) => Exact::Bits(value.to_bits()),
         FieldValue::Integer(value) => Exact::Bits(*value as u64),
@@ -30,7 +33,7 @@ pub fn exact(value: &FieldValue) -> Exact {
 }
 
 impl Oracle {
-    pub fn write(&mut self, stamp: Stamp, batch: &Batch) {
+    pub(crate) fn write(&mut self, stamp: Stamp, batch: &Batch) {
         for point in batch.points() {
             for (name, value) in point.fields {
                 let key = (point.series_key.to_vec(), point.time, name.to_vec(), value.field_type());
@@ -44,7 +47,7 @@ impl Oracle {
         }
     }
 
-    pub fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> Content {
         let mut content = Content::new();
         for ((series, time, field, kind), (_, value)) in &self.0 {
             content.entry((series.clone(), field.clone(), *kind)).or_default().push((*time, exact(value)));
@@ -53,15 +56,15 @@ impl Oracle {
     }
 }
 
-pub fn tags(pairs: &[(&str, &str)]) -> Tags {
+pub(crate) fn tags(pairs: &[(&str, &str)]) -> Tags {
     Tags::new(pairs.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())).collect())
 }
 
-pub fn stamp(clock: u64) -> Stamp {
+pub(crate) fn stamp(clock: u64) -> Stamp {
     Stamp { clock, coordinator: 1 }
 }
 
-pub fn drain(mut cursor: RowCursor) -> (Vec<i64>, Vec<Vec<Option<FieldValue>>>) {
+pub(crate) fn drain(mut cursor: RowCursor) -> (Vec<i64>, Vec<Vec<Option<FieldValue>>>) {
     let mut times = Vec::new();
     let mut rows = Vec::new();
     while let Some(batch) = cursor.next().expect("readable") {
@@ -75,7 +78,7 @@ pub fn drain(mut cursor: RowCursor) -> (Vec<i64>, Vec<Vec<Option<FieldValue>>>) 
 }
 
 /// All that a shard answers, read with all fields of a series at once, up and down.
-pub fn content(shard: &Shard) -> Content {
+pub(crate) fn content(shard: &Shard) -> Content {
     let reader = shard.read().expect("a usable shard");
     let mut content = Content::new();
     for measurement in reader.measurements() {

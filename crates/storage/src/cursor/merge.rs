@@ -1,0 +1,233 @@
+//! The merge itself, for readers (one row an instant) and for writers of files (one row an instant and stamp).
+
+use model::{Column, FieldType, Stamp};
+
+use super::{BATCH_ROWS, Block, RowBatch, Source};
+use crate::column::ColumnBuilder;
+use crate::error::ReadError;
+use crate::stamps::Stamps;
+
+/// What is made of several rows at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// One row with the newest value of each field.
+    Newest,
+    /// A row for each stamp that has the newest value of some field, with those values alone, ascending.
+    Stamps,
+}
+
+/// Merges sources, older ones first.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    heads: Vec<Head>,
+    field_types: Vec<FieldType>,
+    descending: bool,
+    keep: Keep,
+    started: bool,
+}
+
+#[derive(Debug)]
+struct Head {
+    source: Box<dyn Source>,
+    block: Option<Block>,
+    position: usize,
+}
+
+impl Head {
+    /// The time of the next row.
+    fn time(&self) -> Option<i64> {
+        self.block.as_ref().map(|block| block.times[self.position])
+    }
+
+    fn advance(&mut self, position: usize) -> Result<(), ReadError> {
+        self.position = position;
+        if self.block.as_ref().is_none_or(|block| block.times.len() <= position) {
+            self.block = self.source.next_block()?;
+            self.position = 0;
+            debug_assert!(self.block.as_ref().is_none_or(|block| !block.times.is_empty()), "blocks have rows");
+        }
+        Ok(())
+    }
+}
+
+/// A row among those of one instant; ordered by who wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Contender {
+    stamp: Stamp,
+    rank: usize,
+    arrival: usize,
+    row: usize,
+}
+
+impl Merge {
+    pub(crate) fn new(
+        sources: Vec<Box<dyn Source>>,
+        field_types: Vec<FieldType>,
+        descending: bool,
+        keep: Keep,
+    ) -> Merge {
+        let heads = sources.into_iter().map(|source| Head { source, block: None, position: 0 }).collect();
+        Merge { heads, field_types, descending, keep, started: false }
+    }
+
+    /// The next rows, some thousand, or `None` at the end. After an error there are none.
+    pub(crate) fn next_rows(&mut self) -> Result<Option<RowBatch>, ReadError> {
+        let out = self.next_output()?;
+        Ok(out.map(|out| RowBatch {
+            times: out.times,
+            columns: out.columns.into_iter().map(ColumnBuilder::finish).collect(),
+        }))
+    }
+
+    /// The next rows with their stamps.
+    pub(crate) fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
+        assert_eq!(self.keep, Keep::Stamps, "only then stamps are kept");
+        let Some(out) = self.next_output()? else { return Ok(None) };
+        let spans: Vec<(u32, Stamp)> = (0u32..).zip(out.stamps).collect();
+        Ok(Some(Block {
+            stamps: Stamps::from_spans(&spans, out.times.len()),
+            repeats: out.times.windows(2).any(|pair| pair[0] == pair[1]),
+            columns: out.columns.into_iter().map(|column| Some(column.finish())).collect(),
+            times: out.times,
+        }))
+    }
+
+    fn next_output(&mut self) -> Result<Option<Output>, ReadError> {
+        let mut out = Output::new(&self.field_types);
+        let result = self.fill(&mut out);
+        if result.is_err() {
+            self.heads.clear();
+        }
+        result.map(|()| (!out.times.is_empty()).then_some(out))
+    }
+
+    fn fill(&mut self, out: &mut Output) -> Result<(), ReadError> {
+        if !self.started {
+            self.started = true;
+            for head in &mut self.heads {
+                head.advance(0)?;
+            }
+        }
+        while out.times.len() < BATCH_ROWS && self.step(out)? {}
+        Ok(())
+    }
+
+    /// Appends the next rows to `out`. Tells whether there were any.
+    fn step(&mut self, out: &mut Output) -> Result<bool, ReadError> {
+        let key = |time: i64| if self.descending { !time } else { time };
+        let mut first: Option<(i64, usize)> = None;
+        let mut bound: Option<i64> = None;
+        for (index, head) in self.heads.iter().enumerate() {
+            let Some(time) = head.time() else { continue };
+            let time = key(time);
+            match first {
+                Some((least, _)) if least <= time => bound = Some(bound.map_or(time, |bound| bound.min(time))),
+                _ => {
+                    bound = first.map(|(least, _)| least);
+                    first = Some((time, index));
+                }
+            }
+        }
+        let Some((least, index)) = first else { return Ok(false) };
+        let head = &mut self.heads[index];
+        let block = head.block.as_ref().expect("a head with a time has a block");
+        if bound == Some(least) || block.repeats {
+            self.merge_instant(if self.descending { !least } else { least }, out)?;
+            return Ok(true);
+        }
+        let room = BATCH_ROWS - out.times.len();
+        let rest = &block.times[head.position..];
+        let rest = &rest[..rest.len().min(room)];
+        let count = match bound {
+            Some(bound) => rest.partition_point(|time| key(*time) < bound),
+            None => rest.len(),
+        };
+        let end = head.position + count;
+        out.extend(block, head.position, end);
+        if self.keep == Keep::Stamps {
+            out.stamps.extend((head.position..end).map(|row| block.stamps.get(row)));
+        }
+        head.advance(end)?;
+        Ok(true)
+    }
+
+    /// Merges all rows at one instant.
+    fn merge_instant(&mut self, time: i64, out: &mut Output) -> Result<(), ReadError> {
+        let mut rows = Vec::new();
+        let mut ends = Vec::new();
+        for (rank, head) in self.heads.iter().enumerate() {
+            let Some(block) = head.block.as_ref().filter(|block| block.times[head.position] == time) else { continue };
+            let count = block.times[head.position..].iter().take_while(|other| **other == time).count();
+            let end = head.position + count;
+            for row in head.position..end {
+                let arrival = if self.descending { end - row } else { row };
+                rows.push(Contender { stamp: block.stamps.get(row), rank, arrival, row });
+            }
+            ends.push((rank, end));
+        }
+        rows.sort_unstable();
+        let winners: Vec<Option<Contender>> = (0..self.field_types.len())
+            .map(|field| rows.iter().rev().find(|row| self.value(field, row).is_some()).copied())
+            .collect();
+        match self.keep {
+            Keep::Newest => self.put_row(time, None, &winners, out),
+            Keep::Stamps => {
+                let mut stamps: Vec<Stamp> = winners.iter().flatten().map(|winner| winner.stamp).collect();
+                stamps.sort_unstable();
+                stamps.dedup();
+                for stamp in stamps {
+                    self.put_row(time, Some(stamp), &winners, out);
+                }
+            }
+        }
+        for (rank, end) in ends {
+            self.heads[rank].advance(end)?;
+        }
+        Ok(())
+    }
+
+    /// Appends one row of the winners, or of those with one stamp.
+    fn put_row(&self, time: i64, stamp: Option<Stamp>, winners: &[Option<Contender>], out: &mut Output) {
+        out.times.push(time);
+        out.stamps.extend(stamp);
+        for (field, builder) in out.columns.iter_mut().enumerate() {
+            let winner = winners[field].filter(|winner| stamp.is_none_or(|stamp| winner.stamp == stamp));
+            match winner.and_then(|winner| Some((self.value(field, &winner)?, winner.row))) {
+                Some((column, row)) => builder.push_from(column, row),
+                None => builder.pad_to(out.times.len()),
+            }
+        }
+    }
+
+    /// The column of a field in which a contender has a value.
+    fn value(&self, field: usize, row: &Contender) -> Option<&Column> {
+        let column = self.heads[row.rank].block.as_ref()?.columns[field].as_ref()?;
+        column.is_valid(row.row).then_some(column)
+    }
+}
+
+/// Rows under construction.
+#[derive(Debug)]
+struct Output {
+    times: Vec<i64>,
+    /// Only where stamps are kept.
+    stamps: Vec<Stamp>,
+    columns: Vec<ColumnBuilder>,
+}
+
+impl Output {
+    fn new(field_types: &[FieldType]) -> Output {
+        let columns = field_types.iter().map(|kind| ColumnBuilder::new(*kind)).collect();
+        Output { times: Vec::new(), stamps: Vec::new(), columns }
+    }
+
+    fn extend(&mut self, block: &Block, start: usize, end: usize) {
+        self.times.extend_from_slice(&block.times[start..end]);
+        for (builder, column) in self.columns.iter_mut().zip(&block.columns) {
+            match column {
+                Some(column) => builder.extend(column, start..end),
+                None => builder.pad_to(self.times.len()),
+            }
+        }
+    }
+}

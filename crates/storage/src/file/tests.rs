@@ -1,0 +1,246 @@
+use super::stats::Number;
+use super::*;
+use crate::cursor::{Block, RowCursor, Source};
+use crate::stamps::Stamps;
+use model::{Column, FieldValue, Stamp, TimeRange, Timestamp};
+use tempfile::TempDir;
+
+const SHARD: ShardId = ShardId(9);
+
+fn fields() -> Vec<(Vec<u8>, FieldType)> {
+    vec![
+        (b"f".to_vec(), FieldType::Float),
+        (b"i".to_vec(), FieldType::Integer),
+        (b"none".to_vec(), FieldType::Boolean),
+        (b"s".to_vec(), FieldType::String),
+    ]
+}
+
+/// Rows with a value of `i` each, of `f` in every second and of `s` in every third.
+fn block(start: i64, count: i64) -> Block {
+    let mut columns: Vec<Column> = fields().iter().map(|(_, kind)| Column::new(*kind)).collect();
+    for row in 0..count {
+        let n = start + row;
+        if n % 2 == 0 {
+            columns[0].push(&FieldValue::Float(n as f64 / 4.0));
+        }
+        columns[1].push(&FieldValue::Integer(n * n % 1000));
+        if n % 3 == 0 {
+            columns[3].push(&FieldValue::String(format!("text {}", n % 5).into_bytes()));
+        }
+        columns.iter_mut().for_each(|column| column.pad_to(row as usize + 1));
+    }
+    let spans: Vec<(u32, Stamp)> =
+        (0..count as u32).map(|row| (row, stamp(start as u64 + u64::from(row) / 10))).collect();
+    Block {
+        times: (0..count).map(|row| (start + row) * 10).collect(),
+        stamps: Stamps::from_spans(&spans, count as usize),
+        columns: columns.into_iter().map(Some).collect(),
+        repeats: false,
+    }
+}
+
+fn stamp(clock: u64) -> Stamp {
+    Stamp { clock, coordinator: 3 }
+}
+
+fn write(dir: &Path) -> FileEntry {
+    let mut writer = FileWriter::create(&Env::real(), dir, SHARD, 5).expect("created");
+    writer.begin_measurement(b"cpu", &fields());
+    for key in [b"cpu,host=a".as_slice(), b"cpu,host=b"] {
+        writer.begin_series(key);
+        writer.push(&block(0, 700)).expect("pushed");
+        writer.push(&block(700, 800)).expect("pushed");
+        writer.end_series().expect("ended");
+    }
+    writer.begin_measurement(b"mem", &fields()[1..2]);
+    writer.begin_series(b"mem");
+    let mut integers = block(0, 3);
+    integers.columns = vec![integers.columns.swap_remove(1)];
+    writer.push(&integers).expect("pushed");
+    writer.end_series().expect("ended");
+    writer.finish().expect("finished")
+}
+
+/// Opens the file with measurement 0 = cpu, series 0 and 1.
+fn open(dir: &Path, entry: &FileEntry) -> Result<Arc<DataFile>, ReadError> {
+    let cache = Arc::new(ChunkCache::new(1 << 20));
+    let (mut file, footer) = DataFile::open(&Env::real(), dir, SHARD, entry, &cache)?;
+    let mut series = 0;
+    let measurements = footer.measurements.into_iter().enumerate().map(|(number, entry)| FileMeasurement {
+        measurement: number as u32,
+        fields: (0..).zip(entry.fields).map(|(id, (_, kind))| (id, kind)).collect(),
+        series: entry
+            .series
+            .iter()
+            .scan(0, |chunk, (_, count)| {
+                let range = *chunk..*chunk + count;
+                *chunk = range.end;
+                series += 1;
+                Some((series - 1, range))
+            })
+            .collect(),
+        chunks: entry.chunks,
+    });
+    let measurements = measurements.collect();
+    file.set_measurements(measurements);
+    Ok(Arc::new(file))
+}
+
+fn wanted(range: TimeRange, descending: bool) -> Wanted {
+    Wanted { fields: (0..4).map(Some).collect(), range, descending }
+}
+
+fn rows(file: &Arc<DataFile>, series: u32, range: TimeRange, descending: bool) -> Result<Vec<String>, ReadError> {
+    let Some(source) = FileSource::new(file, 0, series, &wanted(range, descending)) else { return Ok(Vec::new()) };
+    let types = fields().iter().map(|(_, kind)| *kind).collect();
+    let mut cursor = RowCursor::new(vec![Box::new(source)], types, descending);
+    let mut out = Vec::new();
+    while let Some(batch) = cursor.next()? {
+        for (row, time) in batch.times.iter().enumerate() {
+            out.push(format!("{time} {:?}", batch.columns.iter().map(|column| column.get(row)).collect::<Vec<_>>()));
+        }
+    }
+    Ok(out)
+}
+
+fn range(start: i64, end: i64) -> TimeRange {
+    TimeRange::new(Timestamp(start), Timestamp(end)).expect("not empty")
+}
+
+#[test]
+fn rows_come_back_from_any_range_in_both_directions() {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    assert_eq!((entry.rows, entry.clock_max), (3_003, 779));
+    let file = open(dir.path(), &entry).expect("opened");
+    let all = rows(&file, 1, TimeRange::ALL, false).expect("read");
+    assert_eq!(all.len(), 1_500);
+    assert_eq!(all[3], "30 [None, Some(Integer(9)), None, Some(String([116, 101, 120, 116, 32, 51]))]");
+    for (start, end) in
+        [(0, 15_000), (5, 12), (10_230, 10_250), (-5, 1), (14_990, 20_000), (20_000, 30_000), (3_333, 12_345)]
+    {
+        let wanted: Vec<String> = all
+            .iter()
+            .filter(|row| {
+                let time: i64 = row.split(' ').next().expect("a time").parse().expect("a number");
+                (start..end).contains(&time)
+            })
+            .cloned()
+            .collect();
+        assert_eq!(rows(&file, 0, range(start, end), false).expect("read"), wanted);
+        let mut down = rows(&file, 0, range(start, end), true).expect("read");
+        down.reverse();
+        assert_eq!(down, wanted);
+    }
+    assert!(rows(&file, 7, TimeRange::ALL, false).expect("read").is_empty());
+}
+
+#[test]
+fn pages_carry_their_statistics() {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    let file = open(dir.path(), &entry).expect("opened");
+    let chunk = file.measurement(0).expect("cpu").chunks_of(0)[0];
+    let index = file.chunk_index(&chunk).expect("read");
+    assert_eq!(index.pages.iter().map(|page| page.rows).collect::<Vec<_>>(), [1024, 476]);
+    assert!(index.field(2).is_none(), "a field without values takes no place");
+    let stats = index.field(1).expect("i").stats[0].expect("values");
+    assert_eq!(stats.count, 1024);
+    let sum: i64 = (0..1024).map(|n| n * n % 1000).sum();
+    assert_eq!(stats.numbers.expect("numbers").sum.0, Number::Integer(sum));
+}
+
+#[test]
+fn stamps_come_back_where_sources_meet() {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    let file = open(dir.path(), &entry).expect("opened");
+    let mut source = FileSource::new(&file, 0, 0, &wanted(range(7_000, 7_200), false)).expect("rows");
+    let block = source.next_block().expect("read").expect("rows");
+    assert_eq!((block.stamps.get(0), block.stamps.get(19)), (stamp(700), stamp(701)));
+}
+
+#[test]
+fn every_flipped_bit_is_an_error_or_changes_nothing() {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    let file = open(dir.path(), &entry).expect("opened");
+    let right: Vec<Vec<String>> =
+        (0..2).map(|series| rows(&file, series, TimeRange::ALL, false).expect("read")).collect();
+    let path = file_path(dir.path(), entry.number);
+    let bytes = std::fs::read(&path).expect("read");
+    let mut found = 0;
+    for byte in (0..bytes.len()).step_by(7) {
+        let mut wrong = bytes.clone();
+        wrong[byte] ^= 1 << (byte % 8);
+        std::fs::write(&path, &wrong).expect("written");
+        let read = open(dir.path(), &entry).and_then(|file| {
+            (0..2).map(|series| rows(&file, series, TimeRange::ALL, false)).collect::<Result<Vec<_>, _>>()
+        });
+        match read {
+            Ok(same) => assert_eq!(same, right, "byte {byte}"),
+            Err(error) => {
+                assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+                found += 1;
+            }
+        }
+    }
+    // The rest are blocks of the third series, and stamps, that nobody asked for.
+    assert!(found * 70 > bytes.len() * 8, "{found} of {} found", bytes.len());
+}
+
+#[test]
+fn a_cut_stale_or_foreign_file_is_refused() {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    let path = file_path(dir.path(), entry.number);
+    let bytes = std::fs::read(&path).expect("read");
+    for length in [0, 10, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).expect("written");
+        assert!(matches!(open(dir.path(), &entry), Err(ReadError::Damaged { .. })));
+    }
+    // Written again, it has another identity: the old bytes are no answer for the new entry.
+    let newer = write(dir.path());
+    assert_eq!(newer.bytes, entry.bytes);
+    std::fs::write(&path, &bytes).expect("written");
+    let error = open(dir.path(), &newer).expect_err("stale");
+    assert!(error.to_string().contains("header of another file"), "{error}");
+    std::fs::remove_file(&path).expect("removed");
+    assert!(open(dir.path(), &newer).expect_err("gone").to_string().contains("missing"));
+}
+
+#[test]
+fn any_footer_or_chunk_index_decodes_or_not() {
+    let mut state = 7u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    for _ in 0..20_000 {
+        let bytes: Vec<u8> = (0..next() % 60).map(|_| if next() % 2 == 0 { next() % 8 } else { next() }).collect();
+        let sum = format::checksum(1, 0, &bytes);
+        let part = format::PartRef { offset: 0, length: bytes.len() as u32, sum };
+        let entry = FileEntry { number: 1, bytes: 0, identity: 1, rows: 0, clock_max: 0 };
+        let _ = format::decode_footer(&bytes, &entry, part);
+        let chunk = ChunkRef {
+            offset: 0,
+            data_bytes: u32::from(next()),
+            index_bytes: bytes.len() as u32,
+            index_sum: 0,
+            rows: u32::from(next()) % 20,
+            time_first: 0,
+            time_last: 0,
+            repeats: false,
+        };
+        let _ = ChunkIndex::decode(&bytes, &chunk);
+    }
+}
+
+#[test]
+fn names_of_files_are_known() {
+    assert_eq!(number_of("000000000000000a.data"), Some(10));
+    assert_eq!(number_of("000000000000000a.data.new"), Some(10));
+    assert_eq!(number_of("a.data"), None);
+    assert_eq!(number_of("manifest"), None);
+}
