@@ -118,7 +118,8 @@ pub trait Fs: Send + Sync + Debug {
     /// Bytes that an unprivileged process may still write to the disk that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
-    /// [`Fs::create_dir_all`] whose result survives a crash: every directory that got a new entry is synced.
+    /// [`Fs::create_dir_all`] whose result survives a crash: every directory that got a new entry is synced. Those that
+    /// were there are taken to be durable; after an error, some may be there that are not.
     fn create_dir_durable(&self, dir: &Path) -> io::Result<()> {
         let mut parents = Vec::new();
         let mut missing = dir;

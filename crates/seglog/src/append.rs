@@ -197,7 +197,7 @@ impl Inner {
         self.give_back(writer);
         let number = writer.number + 1;
         let id = self.segment_id(number);
-        let file = match create_segment(self, id) {
+        let file = match create_segment(self, id, writer.end) {
             Ok(file) => file,
             Err(error) if is_disk_full(&error) => return Err(AppendError::Full),
             Err(error) => return Err(self.fail(Health::WriteFailed, "create", number, error)),
@@ -240,10 +240,10 @@ impl Inner {
 
 /// Makes the file of a segment and writes its header; neither is durable yet. A file that an earlier attempt left is
 /// overwritten.
-pub(crate) fn create_segment(inner: &Inner, id: SegmentId) -> io::Result<Arc<dyn File>> {
+pub(crate) fn create_segment(inner: &Inner, id: SegmentId, previous_end: u64) -> io::Result<Arc<dyn File>> {
     let file = inner.env.fs().open(&inner.dir.join(id.file_name()), OpenMode::Create)?;
     file.set_len(0)?;
-    file.write_at(0, &id.file_header())?;
+    file.write_at(0, &id.file_header(previous_end))?;
     Ok(file)
 }
 

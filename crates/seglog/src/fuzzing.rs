@@ -55,7 +55,7 @@ fn walk(bytes: Vec<u8>) -> Vec<u64> {
 
 /// A segment with one record per byte of `lengths`, and where each stands.
 fn make_segment(lengths: &[u8]) -> (Vec<u8>, Vec<(u64, u64)>) {
-    let mut bytes = ID.file_header().to_vec();
+    let mut bytes = ID.file_header(0).to_vec();
     let mut records = Vec::new();
     for (index, length) in lengths.iter().enumerate() {
         let start = bytes.len() as u64;

@@ -51,11 +51,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The number of the first segment from `number` on that is not being removed; the active one if there is none.
-    pub(crate) fn segment_from(&self, number: u64) -> u64 {
+    /// The first segment from `number` on that is not being removed; an empty one if there is none.
+    pub(crate) fn segment_from(&self, number: u64) -> Segment {
         let number = number.max(self.purged_before);
         let index = self.segments.partition_point(|segment| segment.number < number);
-        self.segments.get(index).map_or(self.end.segment.max(number), |segment| segment.number)
+        self.segments.get(index).copied().unwrap_or(Segment { number, bytes: 0 })
     }
 }
 

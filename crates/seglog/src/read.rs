@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use env::{File, OpenMode};
 
+use crate::group_sync::Segment;
 use crate::planted::{self, Bug};
 use crate::segment::{FILE_HEADER_BYTES, Kind, RECORD_HEADER_BYTES, RECORD_MARKER, RecordHeader, SegmentId};
 use crate::{Inner, Position};
@@ -234,7 +235,7 @@ impl Reader {
     /// The walk over the segment that `at` is in, with something left to read; `None` at the end of the log.
     fn walk_with_more(&mut self) -> Result<Option<&mut Walk>, ReadError> {
         loop {
-            let (segment, end) = {
+            let (Segment { number: segment, bytes }, end) = {
                 let shared = self.log.shared.lock();
                 (shared.segment_from(self.at.segment), shared.end)
             };
@@ -253,10 +254,10 @@ impl Reader {
                 }
             }
             let walk = self.walk.as_mut().expect("opened above");
-            // A walk over the last segment must not see what is still being written; once the segment has ended, what
-            // is in the file counts.
-            let limit = if is_last { Ok(end.offset) } else { walk.file.len() };
-            walk.extend(limit.map_err(|source| ReadError { segment, source })?);
+            // What is behind the end of a segment is reserved space, or still being written. What should be there and is
+            // not was reported when the log was opened.
+            let length = walk.file.len().map_err(|source| ReadError { segment, source })?;
+            walk.extend(bytes.min(length));
             if walk.offset < walk.limit {
                 return Ok(self.walk.as_mut());
             }

@@ -131,7 +131,8 @@ impl Recovery {
 impl Log {
     /// Opens the log in `dir`, making it if there is none, and hands every record from `config.replay_from` on to
     /// `replay`, in order. When `replay` breaks off, so does the opening. Nobody else may have the log open for
-    /// appending; one that failed may still be there to be dropped.
+    /// appending; one that failed may still be there to be dropped. The directory above `dir` is the caller's, who sees
+    /// to it that it survives a crash; `dir` itself the log sees to.
     pub fn open(
         env: &Env,
         dir: &Path,
@@ -160,12 +161,18 @@ impl Log {
 struct Found {
     id: SegmentId,
     bytes: u64,
+    /// Where the segment before it ended, if that is known.
+    previous_end: Option<u64>,
     is_header_damaged: bool,
     /// Left by a crash, or a full disk, while it was made. Has no records.
     is_unfinished: bool,
 }
 
 impl Found {
+    fn new(id: SegmentId, bytes: u64) -> Found {
+        Found { id, bytes, previous_end: None, is_header_damaged: false, is_unfinished: false }
+    }
+
     fn position(&self, offset: u64) -> Position {
         Position { segment: self.id.number, offset }
     }
@@ -188,7 +195,7 @@ fn find_segments(env: &Env, dir: &Path, replay_from: Position) -> Result<Vec<Fou
         let path = dir.join(id.file_name());
         if id.number < replay_from.segment && index + 1 < ids.len() {
             let bytes = env.fs().file_bytes(&path).map_err(io_error("read", &path))?;
-            segments.push(Found { id: *id, bytes, is_header_damaged: false, is_unfinished: false });
+            segments.push(Found::new(*id, bytes));
         } else {
             segments.push(judge_segment(env, &path, *id)?);
         }
@@ -201,9 +208,9 @@ fn judge_segment(env: &Env, path: &Path, id: SegmentId) -> Result<Found, OpenErr
     let bytes = file.len().map_err(io_error("read", path))?;
     let mut header = vec![0; bytes.min(FILE_HEADER_BYTES as u64) as usize];
     file.read_exact_at(0, &mut header).map_err(io_error("read", path))?;
-    let mut found = Found { id, bytes, is_header_damaged: false, is_unfinished: false };
+    let mut found = Found::new(id, bytes);
     match judge_file_header(id, &header) {
-        FileHeader::Good => {}
+        FileHeader::Good { previous_end } => found.previous_end = (previous_end > 0).then_some(previous_end),
         FileHeader::OtherVersion(version) => return Err(OpenError::OtherFormat { path: path.to_owned(), version }),
         FileHeader::Damaged => found.is_header_damaged = true,
         // What stands behind the header decides: records that belong to this very file are proof enough.
@@ -224,7 +231,7 @@ fn create_log(env: &Env, dir: &Path, config: Config, id: SegmentId) -> Result<(L
     let segments = VecDeque::from([Segment { number: id.number, bytes: end }]);
     let writer = Writer { number: id.number, end, reserved: end, is_ended: false, is_closed: false, has_data: false };
     let inner = new_inner(env, dir, config, id.identity, segments, writer);
-    let file = create_segment(&inner, id).map_err(io_error("create log in", dir))?;
+    let file = create_segment(&inner, id, 0).map_err(io_error("create log in", dir))?;
     inner.sync_file(&*file).and_then(|()| sync_names(&inner)).map_err(io_error("sync", dir))?;
     let recovery = Recovery { is_new: true, is_clean: true, ..Recovery::default() };
     Ok((Log { inner: Arc::new(inner) }, recovery))
@@ -241,25 +248,28 @@ fn open_log(
     while let Some(segment) = found.pop_if(|segment| segment.is_unfinished) {
         unfinished.push(segment.id);
     }
-    let mut recovery = Recovery::default();
+    let mut segments = VecDeque::with_capacity(found.len());
     let mut tail = Tail::default();
+    let mut replay = Replay { env, dir, from: config.replay_from, to: replay, recovery: Recovery::default() };
     for (index, segment) in found.iter().enumerate() {
-        let is_last = index + 1 == found.len();
-        let expected = if index == 0 { segment.id.number } else { found[index - 1].id.number + 1 };
-        if expected < segment.id.number && segment.id.number > config.replay_from.segment {
+        let number = segment.id.number;
+        let expected = if index == 0 { number } else { found[index - 1].id.number + 1 };
+        if expected < number && number > config.replay_from.segment {
             let start = Position { segment: expected, offset: 0 };
-            recovery.fenced.push(Fenced { start, end: segment.position(0), cause: Cause::Missing });
+            replay.recovery.fenced.push(Fenced { start, end: segment.position(0), cause: Cause::Missing });
         }
-        if is_last || segment.id.number >= config.replay_from.segment {
-            tail = replay_segment(env, dir, segment, is_last, config.replay_from, replay, &mut recovery)?;
+        let next = found.get(index + 1);
+        let ended_at = next.filter(|next| next.id.number == number + 1).and_then(|next| next.previous_end);
+        if next.is_none() || number >= config.replay_from.segment {
+            tail = replay.segment(segment, next.is_none(), ended_at)?;
         }
+        let bytes = if next.is_none() { tail.end } else { ended_at.unwrap_or(segment.bytes) };
+        segments.push_back(Segment { number, bytes });
     }
+    let mut recovery = replay.recovery;
 
     let last = found.last().expect("a log without finished segments is made anew");
     let last_id = last.id;
-    let mut segments: VecDeque<Segment> =
-        found.iter().map(|segment| Segment { number: segment.id.number, bytes: segment.bytes }).collect();
-    segments.back_mut().expect("the last one").bytes = tail.end;
     let writer = Writer {
         number: last_id.number,
         end: tail.end,
@@ -296,59 +306,83 @@ struct Tail {
     gaps: Vec<(u64, u64)>,
 }
 
-/// Hands out the records of one segment and notes what is wrong with it.
-fn replay_segment(
-    env: &Env,
-    dir: &Path,
-    segment: &Found,
-    is_last: bool,
-    replay_from: Position,
-    replay: &mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
-    recovery: &mut Recovery,
-) -> Result<Tail, OpenError> {
-    let path = dir.join(segment.id.file_name());
-    let file = env.fs().open(&path, OpenMode::Read).map_err(io_error("open", &path))?;
-    let mut walk = Walk::new(file, segment.id, 0, segment.bytes);
-    let mut tail = Tail { end: FILE_HEADER_BYTES as u64, ..Tail::default() };
-    let mut gaps = Vec::new();
-    while let Some(item) = walk.next().map_err(io_error("read", &path))? {
-        match item {
-            Item::Record { offset, end, header } => {
-                tail.end = end;
-                tail.durable = tail.durable.max(u64::from(header.durable));
-                tail.is_closed = header.kind == Kind::Closed && u64::from(header.durable) == offset;
-                tail.has_data |= header.kind == Kind::Data;
-                let position = segment.position(offset);
-                if header.kind == Kind::Data && position >= replay_from {
-                    recovery.records += 1;
-                    recovery.bytes += u64::from(header.length);
-                    if replay(position, walk.payload()).is_break() {
-                        return Err(OpenError::Stopped);
+/// Hands records out and notes what is wrong.
+struct Replay<'a> {
+    env: &'a Env,
+    dir: &'a Path,
+    from: Position,
+    to: &'a mut dyn FnMut(Position, &[u8]) -> ControlFlow<()>,
+    recovery: Recovery,
+}
+
+impl Replay<'_> {
+    /// The records of one segment. `ended_at` is where it ends, if the next one says so; `None` for the last.
+    fn segment(&mut self, segment: &Found, is_last: bool, ended_at: Option<u64>) -> Result<Tail, OpenError> {
+        let path = self.dir.join(segment.id.file_name());
+        let file = self.env.fs().open(&path, OpenMode::Read).map_err(io_error("open", &path))?;
+        // What is behind the end is reserved space that was not given back.
+        let limit = ended_at.map_or(segment.bytes, |end| end.min(segment.bytes));
+        let mut walk = Walk::new(file, segment.id, 0, limit);
+        let mut tail = Tail { end: FILE_HEADER_BYTES as u64, ..Tail::default() };
+        let mut gaps = Vec::new();
+        while let Some(item) = walk.next().map_err(io_error("read", &path))? {
+            match item {
+                Item::Record { offset, end, header } => {
+                    tail.durable = tail.durable.max(u64::from(header.durable));
+                    tail.is_closed = header.kind == Kind::Closed && u64::from(header.durable) == offset;
+                    // The mark of a clean close vouches for what is before it, not for itself.
+                    tail.end = if tail.is_closed { offset } else { end };
+                    if header.kind == Kind::Data {
+                        tail.has_data = true;
+                        self.record(segment.position(offset), walk.payload())?;
+                    }
+                }
+                Item::Gap { offset, end } => gaps.push((offset, end)),
+                Item::Rest { offset, end, blank: false } if is_last => {
+                    tail.is_closed = false;
+                    self.recovery.torn_bytes = end - offset;
+                }
+                Item::Rest { offset, end, blank } => {
+                    if !blank || ended_at.is_some() {
+                        gaps.push((offset, end));
                     }
                 }
             }
-            Item::Gap { offset, end } => gaps.push((offset, end)),
-            Item::Rest { blank: true, .. } => {}
-            Item::Rest { offset, end, blank: false } if is_last => {
-                tail.is_closed = false;
-                recovery.torn_bytes = end - offset;
+        }
+        if let Some(end) = ended_at.filter(|end| *end > limit) {
+            gaps.push((limit, end));
+        }
+        self.fence(segment, is_last, &gaps, &mut tail);
+        Ok(tail)
+    }
+
+    fn record(&mut self, position: Position, payload: &[u8]) -> Result<(), OpenError> {
+        if position < self.from {
+            return Ok(());
+        }
+        self.recovery.records += 1;
+        self.recovery.bytes += payload.len() as u64;
+        if (self.to)(position, payload).is_break() { Err(OpenError::Stopped) } else { Ok(()) }
+    }
+
+    /// Reports the gaps, and gives those that were never durable to the tail.
+    fn fence(&mut self, segment: &Found, is_last: bool, gaps: &[(u64, u64)], tail: &mut Tail) {
+        let mut report = |(start, end), cause| {
+            let (start, end) = (segment.position(start), segment.position(end));
+            self.recovery.fenced.push(Fenced { start, end, cause });
+        };
+        if segment.is_header_damaged {
+            report((0, FILE_HEADER_BYTES as u64), Cause::Damaged);
+        }
+        for gap in gaps {
+            if is_last && gap.0 >= tail.durable && !planted::is(Bug::CallLossDamage) {
+                report(*gap, Cause::NeverDurable);
+                tail.gaps.push(*gap);
+            } else {
+                report(*gap, Cause::Damaged);
             }
-            Item::Rest { offset, end, blank: false } => gaps.push((offset, end)),
         }
     }
-    let fenced = |(start, end), cause| Fenced { start: segment.position(start), end: segment.position(end), cause };
-    if segment.is_header_damaged {
-        recovery.fenced.push(fenced((0, FILE_HEADER_BYTES as u64), Cause::Damaged));
-    }
-    for gap in gaps {
-        if is_last && gap.0 >= tail.durable && !planted::is(Bug::CallLossDamage) {
-            recovery.fenced.push(fenced(gap, Cause::NeverDurable));
-            tail.gaps.push(gap);
-        } else {
-            recovery.fenced.push(fenced(gap, Cause::Damaged));
-        }
-    }
-    Ok(tail)
 }
 
 /// Cuts off what is behind the last record, covers the gaps, and makes the rest durable without trusting the cache.

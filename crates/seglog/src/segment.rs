@@ -3,8 +3,8 @@
 //! A segment is a file header and then records without gaps. Behind the last record there may be zeros (reserved space)
 //! or, after a crash, the torn rest of a record. Numbers are little endian.
 //!
-//! The file header is a function of format version, identity and number, all of which the file's name tells as well, so
-//! a damaged header costs nothing: records are checked against the name.
+//! What the file header tells to find and check records stands in the file's name as well, so a damaged header costs no
+//! record. It also tells where the segment before it ended, so that one that became too short is noticed.
 
 use crc32fast::Hasher;
 
@@ -14,7 +14,7 @@ use crate::planted::{self, Bug};
 pub(crate) const MAGIC: [u8; 8] = *b"MSTSEGLG";
 /// The version of the format that is written, and the only one that is read.
 pub(crate) const FORMAT_VERSION: u32 = 1;
-pub(crate) const FILE_HEADER_BYTES: usize = 36;
+pub(crate) const FILE_HEADER_BYTES: usize = 44;
 pub(crate) const RECORD_HEADER_BYTES: usize = 20;
 /// First byte of every record: rare in text, not a zero.
 pub(crate) const RECORD_MARKER: u8 = 0xE7;
@@ -45,8 +45,8 @@ impl SegmentId {
         (1..u64::MAX).contains(&id.number).then_some(id)
     }
 
-    /// The header of its file.
-    pub(crate) fn file_header(self) -> [u8; FILE_HEADER_BYTES] {
+    /// The header of its file. `previous_end` is the length of the segment before, 0 if there was none.
+    pub(crate) fn file_header(self, previous_end: u64) -> [u8; FILE_HEADER_BYTES] {
         let mut header = [0; FILE_HEADER_BYTES];
         header[..8].copy_from_slice(&MAGIC);
         header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -54,8 +54,9 @@ impl SegmentId {
         header[12..16].copy_from_slice(&version_crc.to_le_bytes());
         header[16..24].copy_from_slice(&self.identity.to_le_bytes());
         header[24..32].copy_from_slice(&self.number.to_le_bytes());
-        let crc = crc32fast::hash(&header[..32]);
-        header[32..].copy_from_slice(&crc.to_le_bytes());
+        header[32..40].copy_from_slice(&previous_end.to_le_bytes());
+        let crc = crc32fast::hash(&header[..40]);
+        header[40..].copy_from_slice(&crc.to_le_bytes());
         header
     }
 }
@@ -72,7 +73,10 @@ fn parse_hex(digits: &str) -> Option<u64> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileHeader {
     /// As it should be.
-    Good,
+    Good {
+        /// Where the segment before it ended; 0 if it is the first.
+        previous_end: u64,
+    },
     /// A front part of it, and then nothing or zeros: the crash came while the segment was made, before any record.
     Unfinished,
     /// Ours, of another format version. The version's own checksum is right, so it is no damage.
@@ -85,22 +89,26 @@ pub(crate) enum FileHeader {
 
 /// Judges `bytes`, the first of a file that should be segment `id`; shorter than a header only when the file is.
 pub(crate) fn judge_file_header(id: SegmentId, bytes: &[u8]) -> FileHeader {
-    let want = id.file_header();
-    let bytes = &bytes[..bytes.len().min(FILE_HEADER_BYTES)];
-    if *bytes == want {
-        return FileHeader::Good;
+    let mut header = [0; FILE_HEADER_BYTES];
+    let length = bytes.len().min(FILE_HEADER_BYTES);
+    header[..length].copy_from_slice(&bytes[..length]);
+    let previous_end = u64::from_le_bytes(header[32..40].try_into().expect("eight bytes"));
+    let want = id.file_header(previous_end);
+    if header == want && length == FILE_HEADER_BYTES {
+        return FileHeader::Good { previous_end };
     }
-    if let Some(version) = checked_version(bytes)
+    if let Some(version) = checked_version(&header)
         && version != FORMAT_VERSION
     {
         return FileHeader::OtherVersion(version);
     }
-    let same = bytes.iter().zip(&want).take_while(|(have, want)| have == want).count();
-    if bytes[same..].iter().all(|byte| *byte == 0) {
+    let same = header[..32].iter().zip(&want).take_while(|(have, want)| have == want).count();
+    let is_cut = if same < 32 { header[same..].iter().all(|byte| *byte == 0) } else { header[40..] != want[40..] };
+    if is_cut && (same < 32 || length < FILE_HEADER_BYTES || header[40..] == [0; 4]) {
         return FileHeader::Unfinished;
     }
-    let right = bytes.iter().zip(&want).filter(|(have, want)| have == want).count();
-    if right * 2 >= FILE_HEADER_BYTES { FileHeader::Damaged } else { FileHeader::Foreign }
+    let right = header[..32].iter().zip(&want).filter(|(have, want)| have == want).count();
+    if right >= 16 { FileHeader::Damaged } else { FileHeader::Foreign }
 }
 
 /// The format version, when magic and version are undamaged. These first 16 bytes are the same in every version.
@@ -217,20 +225,19 @@ mod tests {
 
     #[test]
     fn file_headers_are_told_apart() {
-        let good = ID.file_header();
-        assert_eq!(judge_file_header(ID, &good), FileHeader::Good);
+        let good = ID.file_header(0x0102_0304_0506_0708);
+        assert_eq!(judge_file_header(ID, &good), FileHeader::Good { previous_end: 0x0102_0304_0506_0708 });
         for cut in 0..good.len() {
             assert_eq!(judge_file_header(ID, &good[..cut]), FileHeader::Unfinished);
             let mut zeroed = good;
             zeroed[cut..].fill(0);
-            assert_eq!(judge_file_header(ID, &zeroed), FileHeader::Unfinished);
+            assert!(matches!(judge_file_header(ID, &zeroed), FileHeader::Unfinished | FileHeader::Damaged), "{cut}");
         }
         for index in 0..good.len() * 8 {
             let mut flipped = good;
             flipped[index / 8] ^= 1 << (index % 8);
-            assert_ne!(judge_file_header(ID, &flipped), FileHeader::Good);
-            assert_ne!(judge_file_header(ID, &flipped), FileHeader::Foreign);
-            assert!(!matches!(judge_file_header(ID, &flipped), FileHeader::OtherVersion(_)));
+            let judged = judge_file_header(ID, &flipped);
+            assert!(matches!(judged, FileHeader::Damaged | FileHeader::Unfinished), "{judged:?}");
         }
         let mut newer = good;
         newer[8..12].copy_from_slice(&2u32.to_le_bytes());

@@ -1,7 +1,10 @@
 //! What the log promises, on a real disk.
 
 mod crash;
+mod damage;
+mod errors;
 mod model;
+mod threads;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -68,7 +71,7 @@ fn records_come_back_in_order_over_segments() {
     assert_eq!(records.len(), 101);
     log.append(b"last").expect("appended");
     log.purge_before(Position::END).expect("purged");
-    assert_eq!((log.segment_count(), log.bytes()), (1, 36));
+    assert_eq!((log.segment_count(), log.bytes()), (1, 44));
     drop(log);
     let (log, _, records) = open(&env, dir.path());
     assert!(records.is_empty());

@@ -75,7 +75,7 @@ fn promises_hold_after_a_crash_at_any_operation() {
 
 #[test]
 fn the_log_survives_a_life_of_crashes() {
-    for seed in 100..160 {
+    for seed in 100..250 {
         let mut dice = Dice(seed);
         let disk = SimDisk::new(seed);
         let mut model = Model::default();
