@@ -182,6 +182,9 @@ impl Expr {
         if value.value_type == Some(to) && to.is_numeric() {
             return Some(value);
         }
+        if let Node::Literal(constant) = &value.node {
+            return cast_constant(constant, to).map(Expr::literal);
+        }
         let castable = to.is_numeric() && value.value_type.is_some_and(FieldType::is_numeric);
         let height = value.height + 1;
         castable.then(|| Expr { node: Node::Cast(Box::new(value)), value_type: Some(to), height })
@@ -235,6 +238,22 @@ impl Expr {
     /// Levels, from 1 on.
     pub fn height(&self) -> usize {
         self.height
+    }
+}
+
+/// The conversion that [`Node::Cast`] makes. `None` when either type is not numeric.
+pub fn cast_constant(value: &FieldValue, to: FieldType) -> Option<FieldValue> {
+    let (float, integer, unsigned) = match *value {
+        FieldValue::Float(value) => (value, value as i64, value as u64),
+        FieldValue::Integer(value) => (value as f64, value, value as u64),
+        FieldValue::Unsigned(value) => (value as f64, value as i64, value),
+        FieldValue::String(_) | FieldValue::Boolean(_) => return None,
+    };
+    match to {
+        FieldType::Float => Some(FieldValue::Float(float)),
+        FieldType::Integer => Some(FieldValue::Integer(integer)),
+        FieldType::Unsigned => Some(FieldValue::Unsigned(unsigned)),
+        FieldType::String | FieldType::Boolean => None,
     }
 }
 

@@ -32,9 +32,22 @@ fn catalog() -> Catalog {
     add("k", &[("i", Integer), ("v", Integer), ("w", Integer)], &["h"]);
     add("n", &[("u", Unsigned), ("i", Integer), ("both", Float), ("many", Integer), ("many", Float)], &["both", "h"]);
     add("cpu", &[("usage_idle", Float), ("usage_iowait", Float), ("usage_irq", Float)], &["cpu", "host"]);
-    add("kernel", &[("context_switches", Integer), ("processes_forked", Integer)], &["host"]);
-    add("procstat", &[("cpu_usage", Float), ("pid", Integer), ("memory_rss", Integer)], &["process_name", "slot"]);
-    add("strike", &[("cost_total", Integer), ("damaged", Boolean), ("speed", Integer)], &["phase", "size", "state"]);
+    add("diskio", &[("read_bytes", Integer), ("write_bytes", Integer)], &["host", "name"]);
+    add("kernel", &[("boot_time", Integer), ("context_switches", Integer), ("processes_forked", Integer)], &["host"]);
+    add("mem", &[("available", Integer), ("used", Integer), ("used_percent", Float)], &["host"]);
+    let procstat = [("cpu_time_user", Float), ("cpu_usage", Float), ("is_kernel", Boolean), ("is_running", Boolean)];
+    let more = [("memory_rss", Integer), ("pid", Integer), ("status", String), ("wchan", String)];
+    add("procstat", &[procstat, more].concat(), &["host", "process_name", "slot"]);
+    add("system", &[("load1", Float), ("load5", Float), ("uptime", Integer), ("uptime_format", String)], &["host"]);
+    let weather = [("condition", String), ("precipitation", Float), ("temp_max", Float), ("temp_min", Float)];
+    add("weather", &[weather.as_slice(), &[("wet", Boolean), ("wind", Float)]].concat(), &["location", "station"]);
+    add("normals", &[("pressure", Float), ("temperature", Float)], &["location", "station"]);
+    add("co2", &[("adjusted", Float), ("ppm", Float)], &["site"]);
+    let quake = [("alert", String), ("depth", Float), ("felt", Integer), ("mag", Float), ("mmi", Float)];
+    let more = [("place", String), ("status", String), ("tsunami", Boolean)];
+    add("quake", &[quake.as_slice(), &more].concat(), &["net", "type"]);
+    let strike = [("airport", String), ("cost_total", Integer), ("damage", String), ("damaged", Boolean)];
+    add("strike", &[strike.as_slice(), &[("speed", Integer)]].concat(), &["phase", "size", "state"]);
     catalog
 }
 
