@@ -23,6 +23,7 @@ use crate::error::{DropReason, LineErrors, Reason};
 use crate::escape;
 use crate::scan::{self, Field, Value};
 use cache::{Cache, Series, TableCache};
+pub use spare::SPARE_BYTES_MAX;
 use spare::Spare;
 
 /// Most bytes of a series key; also of a series key and a field key together, with four bytes between.
@@ -41,9 +42,10 @@ pub const BODY_BYTES_MAX: usize = 1 << 30;
 /// Values need no limit: they are bounded by the body.
 pub const SPARSE_PLACES_MAX: u64 = 1 << 24;
 
-/// Most bytes that a parser keeps from one request to the next. During a request it needs up to what the keys of that
-/// request take.
-pub const CACHE_BYTES_MAX: usize = 48 << 20;
+/// Most bytes that a parser keeps from one request to the next to know series and fields again; it forgets all of them
+/// when half of that is in use, at 150,000 series or so. During a request it needs up to what the keys of that request
+/// take. Buffers of recycled batches come on top, up to [`SPARE_BYTES_MAX`].
+pub const CACHE_BYTES_MAX: usize = 64 << 20;
 
 /// Lines are seldom shorter; memory for rows is made by this measure.
 const LINE_BYTES_USUAL: usize = 32;
@@ -79,7 +81,7 @@ impl ParseOutcome {
 }
 
 /// Reads bodies. Keep it for the next request: it is fast because it has seen the series and fields before, and slower
-/// the first time. It keeps at most [`CACHE_BYTES_MAX`] between requests.
+/// the first time. It keeps at most [`CACHE_BYTES_MAX`] and [`SPARE_BYTES_MAX`] between requests.
 #[derive(Debug)]
 pub struct Parser {
     cache: Cache,
@@ -205,8 +207,8 @@ impl Parser {
                 table.columns.retain(|field| field.column.valid_count() > 0);
             }
         }
-        if self.cache.memory_bytes() > CACHE_BYTES_MAX {
-            self.cache.clear();
+        if self.cache.used_bytes() > CACHE_BYTES_MAX / 2 || self.cache.memory_bytes() > CACHE_BYTES_MAX {
+            self.cache.clear(CACHE_BYTES_MAX);
             (self.expected, self.last) = (cache::NONE, cache::NONE);
         }
     }
@@ -304,7 +306,10 @@ impl Parser {
             start_row(column, row);
             push(column, line, field.value, &mut self.text);
             match before {
-                cache::NONE => series.set_first_column(found),
+                cache::NONE => {
+                    series.set_first_column(found);
+                    cache.set_first_column(found);
+                }
                 _ => cache.set_next_column(before, found),
             }
             before = found;

@@ -130,7 +130,10 @@ impl Row<'_> {
     fn other_column(&mut self, before: u32, rest: &[u8]) -> Option<u32> {
         let found = self.cache.find_column(rest)?;
         match before {
-            NONE => self.first_column = found,
+            NONE => {
+                self.first_column = found;
+                self.cache.set_first_column(found);
+            }
             _ => self.cache.set_next_column(before, found),
         }
         Some(found)

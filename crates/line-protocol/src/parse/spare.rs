@@ -2,8 +2,8 @@
 
 use model::{Batch, Column, ColumnData, FieldType, StringColumn, Table};
 
-/// Most bytes that are kept.
-pub(super) const SPARE_BYTES_MAX: usize = 16 << 20;
+/// Most bytes of recycled batches that a parser keeps.
+pub const SPARE_BYTES_MAX: usize = 16 << 20;
 
 /// Empty buffers with room in them.
 #[derive(Debug, Default)]
