@@ -68,10 +68,8 @@ impl Merge {
 
     /// The next rows, at most [`PIECE_ROWS_MAX`].
     pub(super) fn next_block(&mut self) -> Option<Block> {
-        if let [only] = self.streams.as_slice()
-            && only.piece < only.pieces.len()
-        {
-            return Some(self.cut_block());
+        if let [only] = self.streams.as_slice() {
+            return (only.piece < only.pieces.len()).then(|| self.cut_block());
         }
         let mut times = Vec::new();
         let mut inputs: Vec<InputColumn> = self.types.iter().map(|kind| empty_input(*kind)).collect();

@@ -123,8 +123,8 @@ pub(super) fn results(
             return Ok(Results { starts: times.clone(), track: Track::new(times, values) });
         }
         (Function::Integral { unit_ns }, States::Points(run)) => {
-            let (times, values) = merge::merge_points(all_rows(run), input, plan.direction)?;
-            let areas = integral::areas(&times, &values, *unit_ns, plan);
+            let (times, values) = merge::merge_points(all_rows(run), input, Direction::Ascending)?;
+            let areas = integral::areas(&times, &values, *unit_ns, plan.window.as_ref());
             for (start, area) in areas {
                 builder.value(start, &FieldValue::Float(area))?;
             }

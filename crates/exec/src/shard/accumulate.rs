@@ -515,7 +515,7 @@ fn tally() -> Box<dyn Accumulate> {
         States::Tally,
         |state: &mut Tally, rows, range| {
             let before = state.len();
-            state.add(rows.data(), rows.times, rows.key, rows.mask.positions(range));
+            state.add(rows.data(), rows.times, rows.mask.positions(range));
             (state.len() - before) * 96
         },
         no_summary,

@@ -1,7 +1,6 @@
 //! Which values occur, how often, and where first: for `distinct`, `mode` and `count(distinct)`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use model::{ColumnData, FieldType, FieldValue};
 use plan::Direction;
@@ -17,12 +16,10 @@ enum Key {
 }
 
 /// How often a value occurs, and where.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Occurrence {
     pub(crate) count: u64,
     pub(crate) time_first: i64,
-    /// The series of the first occurrence; of several at that time the smallest key.
-    pub(crate) key_first: Arc<[u8]>,
     pub(crate) time_last: i64,
 }
 
@@ -40,14 +37,8 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts the values of `data` at `positions`, which belong to the series `series`.
-    pub(crate) fn add(
-        &mut self,
-        data: &ColumnData,
-        times: &[i64],
-        series: &Arc<[u8]>,
-        positions: impl Iterator<Item = usize>,
-    ) {
+    /// Counts the values of `data` at `positions`.
+    pub(crate) fn add(&mut self, data: &ColumnData, times: &[i64], positions: impl Iterator<Item = usize>) {
         self.field_type = data.field_type();
         for index in positions {
             let key = match data {
@@ -57,18 +48,14 @@ impl Tally {
                 ColumnData::Boolean(values) => Key::Word(u64::from(values[index])),
                 ColumnData::String(values) => Key::Text(values.get(index).into()),
             };
-            self.count(key, times[index], times[index], series, 1);
+            self.count(key, times[index], times[index], 1);
         }
     }
 
-    fn count(&mut self, key: Key, time_first: i64, time_last: i64, series: &Arc<[u8]>, count: u64) {
-        let fresh = || Occurrence { count: 0, time_first, key_first: Arc::clone(series), time_last };
-        let known = self.values.entry(key).or_insert_with(fresh);
+    fn count(&mut self, key: Key, time_first: i64, time_last: i64, count: u64) {
+        let known = self.values.entry(key).or_insert(Occurrence { count: 0, time_first, time_last });
         known.count += count;
-        if (time_first, series) < (known.time_first, &known.key_first) {
-            known.time_first = time_first;
-            known.key_first = Arc::clone(series);
-        }
+        known.time_first = known.time_first.min(time_first);
         known.time_last = known.time_last.max(time_last);
     }
 
@@ -77,13 +64,13 @@ impl Tally {
         self.values.len()
     }
 
-    /// The values in the order of their first occurrence, or ascending by the last if rows descend.
+    /// The values in the order of their first occurrence, of one time the smaller first. If rows descend: of their last, backwards, which is how the
+    /// reference orders the values that it met in that direction, turned round.
     pub(crate) fn by_occurrence(self, direction: Direction) -> Vec<FieldValue> {
         let mut values = self.entries();
         match direction {
-            Direction::Ascending => values
-                .sort_by(|a, b| a.1.time_first.cmp(&b.1.time_first).then_with(|| a.1.key_first.cmp(&b.1.key_first))),
-            Direction::Descending => values.sort_by_key(|entry| entry.1.time_last),
+            Direction::Ascending => values.sort_by_key(|entry| entry.1.time_first),
+            Direction::Descending => values.sort_by_key(|entry| !entry.1.time_last),
         }
         values.into_iter().map(|(value, _)| value).collect()
     }
@@ -141,7 +128,7 @@ impl State for Tally {
     fn merge(&mut self, other: Tally, _: Rule) {
         self.field_type = other.field_type;
         for (key, seen) in other.values {
-            self.count(key, seen.time_first, seen.time_last, &seen.key_first, seen.count);
+            self.count(key, seen.time_first, seen.time_last, seen.count);
         }
     }
 
@@ -154,7 +141,6 @@ impl State for Tally {
             out.u64(seen.count);
             out.i64(seen.time_first);
             out.i64(seen.time_last);
-            out.bytes(&seen.key_first);
         }
     }
 
@@ -173,8 +159,7 @@ impl State for Tally {
                 FieldValue::String(value) => Key::Text(value.into()),
             };
             let count = u64::decode(input, rule)?;
-            let (time_first, time_last) = (input.i64()?, input.i64()?);
-            tally.count(key, time_first, time_last, &input.shared_bytes()?, count);
+            tally.count(key, input.i64()?, input.i64()?, count);
         }
         if tally.values.is_empty() {
             return Err(DecodeError("a window without points"));
@@ -191,7 +176,7 @@ mod tests {
         let mut tally = Tally::default();
         let times: Vec<i64> = values.iter().map(|pair| pair.0).collect();
         let data = ColumnData::Integer(values.iter().map(|pair| pair.1).collect());
-        tally.add(&data, &times, &b"m".as_slice().into(), 0..values.len());
+        tally.add(&data, &times, 0..values.len());
         tally
     }
 
@@ -201,7 +186,7 @@ mod tests {
         assert_eq!(seen.len(), 3);
         let values = [5, 3, 1].map(FieldValue::Integer);
         assert_eq!(seen.clone().by_occurrence(Direction::Ascending), values);
-        assert_eq!(seen.by_occurrence(Direction::Descending), [3, 5, 1].map(FieldValue::Integer));
+        assert_eq!(seen.by_occurrence(Direction::Descending), [1, 5, 3].map(FieldValue::Integer));
     }
 
     #[test]
@@ -218,14 +203,14 @@ mod tests {
     fn a_tie_of_booleans_is_true() {
         let mut seen = Tally::default();
         let data = ColumnData::Boolean(vec![true, false]);
-        seen.add(&data, &[1, 2], &b"m".as_slice().into(), 0..2);
+        seen.add(&data, &[1, 2], 0..2);
         assert_eq!(seen.mode(), Some(FieldValue::Boolean(true)));
     }
 
     #[test]
     fn both_zeros_are_one_value() {
         let mut seen = Tally::default();
-        seen.add(&ColumnData::Float(vec![0.0, -0.0]), &[1, 2], &b"m".as_slice().into(), 0..2);
+        seen.add(&ColumnData::Float(vec![0.0, -0.0]), &[1, 2], 0..2);
         assert_eq!(seen.len(), 1);
     }
 }

@@ -1,0 +1,10 @@
+//! Queries as text over rows in memory: parsed, planned, run over several shards, merged and finished.
+
+#[path = "queries/cuts.rs"]
+mod cuts;
+#[path = "queries/database.rs"]
+mod database;
+#[path = "queries/expected.rs"]
+mod expected;
+#[path = "queries/lines.rs"]
+mod lines;
