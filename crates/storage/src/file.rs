@@ -41,6 +41,8 @@ pub(crate) use write::FileWriter;
 pub(crate) const PAGE_ROWS: usize = 1_024;
 /// A page with more than this many bytes of values, decoded, is ended early.
 pub(crate) const PAGE_BYTES: usize = 1 << 20;
+/// Set in the identity of every file.
+pub(crate) const FILE_IDENTITY_BIT: u64 = 1 << 63;
 /// Most pages of a chunk.
 pub(crate) const CHUNK_PAGES: usize = 64;
 
@@ -147,6 +149,10 @@ impl DataFile {
     pub(crate) fn measurement(&self, measurement: u32) -> Option<&FileMeasurement> {
         let index = self.measurements.binary_search_by_key(&measurement, |entry| entry.measurement).ok()?;
         Some(&self.measurements[index])
+    }
+
+    pub(crate) fn measurements(&self) -> &[FileMeasurement] {
+        &self.measurements
     }
 
     /// The index of a chunk, from the cache or the disk.

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `store` (all shards of a node), `shard` (one of them: opening, writing, flushing), `schema` (which
 //! rows are refused), `index` (series and fields), `memory` (rows not yet in a file), `wal` (the log's records),
-//! `manifest` (which files count), `read` and `cursor` (the answers).
+//! `file` (pages on disk), `manifest` (which files count), `plan` (what to flush and merge), `read` and `cursor` (the
+//! answers), `digest` (what copies compare).
 //!
 //! Calls block. Whoever is on an async thread goes through `Env::blocking`; under simulation they run inline.
 //!
@@ -15,6 +16,7 @@
 mod column;
 mod config;
 mod cursor;
+mod digest;
 mod error;
 mod file;
 mod index;
@@ -32,8 +34,9 @@ mod wal;
 
 pub use config::StoreConfig;
 pub use cursor::{BATCH_ROWS, RowBatch, RowCursor};
+pub use digest::{Cell, CellShape};
 pub use error::{FieldTypeConflict, MaintenanceError, OpenError, ReadError, ShardError, Unavailable, WriteError};
 pub use plan::{ShardMemory, pick_compaction, pick_flush};
 pub use read::{SeriesEntry, ShardReader};
-pub use shard::{Origin, Pending, Shard, ShardInfo, Written};
+pub use shard::{MARK_BYTES_MAX, Origin, Pending, Shard, ShardInfo, Written};
 pub use store::{Maintained, Store};

@@ -6,10 +6,51 @@ use model::{FieldType, TagFilter, Tags, TimeRange};
 use parking_lot::RwLock;
 
 use crate::cursor::{RowCursor, Source};
+use crate::digest::{Extents, Visit};
 use crate::file::{DataFile, FileSource, Wanted};
 use crate::index::{Index, Measurement};
-use crate::memory::RunSource;
-use crate::memory::Runs;
+use crate::memory::{Run, RunSource, Runs};
+
+/// Whether stamps of files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StampsRead {
+    /// Where two sources have rows in the same time.
+    WhereNeeded,
+    Always,
+}
+
+/// A run or file and the keys of its series.
+struct Part<'a> {
+    index: &'a Index,
+    holds: Holds<'a>,
+}
+
+enum Holds<'a> {
+    File(&'a DataFile),
+    Run(&'a Run),
+}
+
+impl Extents for Part<'_> {
+    fn visit(&self, visit: &mut Visit<'_>) {
+        match self.holds {
+            Holds::File(file) => {
+                for measurement in file.measurements() {
+                    for (series, _) in &measurement.series {
+                        for chunk in measurement.chunks_of(*series) {
+                            visit(self.index.key(*series), chunk.time_first, chunk.time_last);
+                        }
+                    }
+                }
+            }
+            Holds::Run(run) => {
+                for (series, rows) in run.series_ranges() {
+                    let times = &run.times()[rows];
+                    visit(self.index.key(series), times[0], times[times.len() - 1]);
+                }
+            }
+        }
+    }
+}
 
 /// A series that a question found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +153,33 @@ impl ShardReader {
         descending: bool,
     ) -> RowCursor {
         let field_types = fields.iter().map(|(_, kind)| *kind).collect();
-        RowCursor::new(self.sources(handle, fields, range, descending), field_types, descending)
+        RowCursor::new(
+            self.sources(handle, fields, range, descending, StampsRead::WhereNeeded),
+            field_types,
+            descending,
+        )
+    }
+
+    /// The sources of a series, older first, with all stamps.
+    pub(crate) fn stamped_sources<N: AsRef<[u8]>>(
+        &self,
+        handle: u64,
+        fields: &[(N, FieldType)],
+        range: TimeRange,
+    ) -> Vec<Box<dyn Source>> {
+        self.sources(handle, fields, range, false, StampsRead::Always)
+    }
+
+    /// Shows every run and file that the reader sees, with its identity.
+    pub(crate) fn for_each_part(&self, mut visit: impl FnMut(u64, &dyn Extents)) {
+        let index = self.index.read();
+        for file in self.files.iter() {
+            visit(file.entry.identity, &Part { index: &index, holds: Holds::File(file) });
+        }
+        let frozen = self.frozen.iter().flat_map(|runs| runs.iter().flatten());
+        for run in frozen.chain(self.runs.iter().flatten()) {
+            visit(run.identity(), &Part { index: &index, holds: Holds::Run(run) });
+        }
     }
 
     fn sources<N: AsRef<[u8]>>(
@@ -121,6 +188,7 @@ impl ShardReader {
         fields: &[(N, FieldType)],
         range: TimeRange,
         descending: bool,
+        stamps: StampsRead,
     ) -> Vec<Box<dyn Source>> {
         let Ok(series) = u32::try_from(handle) else { return Vec::new() };
         if series >= self.series_count {
@@ -134,11 +202,11 @@ impl ShardReader {
         if !fields.is_empty() && ids.iter().all(Option::is_none) {
             return Vec::new();
         }
-        self.sources_of(measurement, series, &Wanted { fields: ids, range, descending })
+        self.sources_of(measurement, series, &Wanted { fields: ids, range, descending }, stamps)
     }
 
-    /// The sources of a series, older first. Stamps are only read where two of them meet.
-    pub(crate) fn sources_of(&self, measurement: u32, series: u32, wanted: &Wanted) -> Vec<Box<dyn Source>> {
+    /// The sources of a series, older first.
+    fn sources_of(&self, measurement: u32, series: u32, wanted: &Wanted, stamps: StampsRead) -> Vec<Box<dyn Source>> {
         let files = self.files.iter().filter_map(|file| FileSource::new(file, measurement, series, wanted));
         let mut files: Vec<FileSource> = files.collect();
         let of_measurement = |runs: &'_ Runs| runs.get(measurement as usize).cloned().unwrap_or_default();
@@ -150,7 +218,7 @@ impl ShardReader {
         for (place, file) in files.iter_mut().enumerate() {
             let (first, last) = extents[place];
             let meets = |(other, extent): (usize, &(i64, i64))| other != place && extent.0 <= last && first <= extent.1;
-            if !extents.iter().enumerate().any(meets) {
+            if stamps == StampsRead::WhereNeeded && !extents.iter().enumerate().any(meets) {
                 file.set_uncontested();
             }
         }

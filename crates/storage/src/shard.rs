@@ -9,8 +9,10 @@
 
 mod core;
 mod maintain;
+mod mark;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +20,13 @@ use env::Env;
 use model::{Batch, ShardId, Stamp};
 use parking_lot::Mutex;
 
+use crate::digest::{self, Cell, CellShape};
 use crate::error::{MaintenanceError, ReadError, Unavailable, WriteError};
 use crate::manifest::{Manifest, ManifestError};
 use crate::read::ShardReader;
 use crate::usage::Shared;
 
+pub use mark::MARK_BYTES_MAX;
 pub use write::{Origin, Pending, Written};
 
 pub(crate) use self::core::Core;
@@ -167,6 +171,36 @@ impl Shard {
     /// The shard as it is now.
     pub fn read(&self) -> Result<ShardReader, ReadError> {
         Ok(self.core()?.read())
+    }
+
+    /// What copies of the shard compare: its cells that have rows, by bucket and window. What was computed before is
+    /// computed again only where rows came.
+    pub fn digest(&self, shape: CellShape) -> Result<Vec<Cell>, ReadError> {
+        self.core()?.digest(shape)
+    }
+
+    /// The rows of a cell with their stamps, as far as they are still read, to be written on a peer as
+    /// [`Origin::Replica`]; writing them twice is safe.
+    pub fn export_cell(
+        &self,
+        shape: CellShape,
+        bucket: u32,
+        window_start: i64,
+    ) -> Result<Vec<(Stamp, Batch)>, ReadError> {
+        digest::export(&self.core()?.read(), shape, bucket, window_start)
+    }
+
+    /// Bytes that whoever owns the meaning keeps beside the shard, durably; at most [`MARK_BYTES_MAX`].
+    pub fn set_mark(&self, bytes: &[u8]) -> io::Result<()> {
+        mark::store(&self.env, &self.dir, bytes)
+    }
+
+    /// What [`Shard::set_mark`] was given last; `None` when it never was.
+    ///
+    /// # Errors
+    /// `InvalidData` when the file is damaged.
+    pub fn mark(&self) -> io::Result<Option<Vec<u8>>> {
+        mark::load(&self.env, &self.dir)
     }
 
     /// Writes the memory table to a data file and gives its part of the log back. `false` when it was empty.

@@ -1,5 +1,7 @@
 //! The store from outside: what is written is read, after flushes, compactions, restarts and crashes.
 
+#[path = "it/digest.rs"]
+mod digest;
 #[path = "it/model.rs"]
 mod model_test;
 #[path = "it/oracle.rs"]

@@ -14,7 +14,7 @@ use stdx::varint;
 
 use super::format::{self, BlockRef, ChunkIndex, ChunkRef, FieldIndex, Footer, FooterMeasurement, PageHead, PartRef};
 use super::stats::FieldStats;
-use super::{CHUNK_PAGES, PAGE_BYTES, PAGE_ROWS, file_path};
+use super::{CHUNK_PAGES, FILE_IDENTITY_BIT, PAGE_BYTES, PAGE_ROWS, file_path};
 use crate::column::{self, ColumnBuilder};
 use crate::cursor::Block;
 use crate::manifest::FileEntry;
@@ -49,7 +49,7 @@ impl FileWriter {
         let unfinished = PathBuf::from(unfinished);
         let file = env.fs().open(&unfinished, OpenMode::Create)?;
         file.set_len(0)?;
-        let identity = env.random_u64();
+        let identity = env.random_u64() | FILE_IDENTITY_BIT;
         Ok(FileWriter {
             env: env.clone(),
             dir: dir.to_owned(),

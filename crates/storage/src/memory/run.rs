@@ -1,12 +1,14 @@
 //! An immutable piece of the memory table, sorted by (series, time, stamp, arrival).
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Column, Stamp};
 
 use super::FieldSlot;
 use super::open::OpenBuffer;
 use crate::column::{self, ColumnBuilder};
+use crate::file::FILE_IDENTITY_BIT;
 use crate::stamps::Stamps;
 
 #[derive(Debug)]
@@ -17,7 +19,11 @@ pub(crate) struct Run {
     stamps: Stamps,
     columns: Vec<(FieldSlot, Column)>,
     byte_count: usize,
+    identity: u64,
 }
+
+/// Tells runs apart while the process lives. No behaviour depends on the numbers themselves.
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(0);
 
 impl Run {
     /// Sorts rows that came in any order. `stamps` has the stamp of all rows from a row on; columns may be short.
@@ -50,6 +56,8 @@ impl Run {
             stamps: row_stamps.gathered(&order),
             columns: columns.collect(),
             byte_count: 0,
+            // Those of files are random: the highest bit keeps them apart from these.
+            identity: NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed) & !FILE_IDENTITY_BIT,
         };
         run.byte_count = run.series.len() * 8
             + run.times.len() * 8
@@ -68,6 +76,11 @@ impl Run {
 
     pub(crate) fn row_count(&self) -> usize {
         self.times.len()
+    }
+
+    /// No other run and no file has it.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
     }
 
     pub(crate) fn byte_count(&self) -> usize {

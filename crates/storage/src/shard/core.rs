@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use seglog::{AppendError, Log};
 
 use crate::config::StoreConfig;
+use crate::digest::{Cell, CellShape, DigestCache, Replaced};
 use crate::error::{ReadError, Unavailable, WriteError};
 use crate::file::{self, ChunkCache, DataFile, file_path};
 use crate::index::Index;
@@ -26,6 +27,9 @@ use crate::read::ShardReader;
 use crate::shard::maintain;
 use crate::usage::{Shared, Usage};
 use crate::wal::{self, Position};
+
+/// Most replacements that are remembered for the next digest.
+const REPLACED_MAX: usize = 1_024;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -39,6 +43,8 @@ pub(crate) struct Core {
     /// The manifest as it is on the disk, or may be.
     pub(super) maintenance: Mutex<Manifest>,
     pub(super) writer: Mutex<Writer>,
+    /// What was found out about cells. Taken before `writer`; held while cells are computed.
+    digests: Mutex<DigestCache>,
     damage: Mutex<Option<String>>,
     log_failed: AtomicBool,
     /// Set once, when the shard takes no calls any more.
@@ -53,6 +59,8 @@ pub(crate) struct Writer {
     pub(super) frozen: Option<Arc<Runs>>,
     /// Older content first.
     pub(super) files: Arc<[Arc<DataFile>]>,
+    /// Which files took the place of which runs and files, since the last digest.
+    pub(super) replaced: Vec<Replaced>,
     /// `None` while it is being replayed.
     pub(super) log: Option<Log>,
     /// The largest clock of a stamp.
@@ -92,11 +100,13 @@ impl Core {
                 memory: MemoryTable::default(),
                 frozen: None,
                 files: Arc::default(),
+                replaced: Vec::new(),
                 log: None,
                 clock_max: manifest.files.iter().map(|file| file.clock_max).max().unwrap_or(0),
                 written_at: env.monotonic(),
                 counted_bytes: 0,
             }),
+            digests: Mutex::default(),
             damage: Mutex::new(None),
             log_failed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -176,6 +186,21 @@ impl Core {
         let runs = writer.memory.runs();
         self.count_memory(&mut writer);
         ShardReader::new(self.index.clone(), writer.files.clone(), writer.frozen.clone(), runs)
+    }
+
+    /// What copies compare.
+    pub(super) fn digest(&self, shape: CellShape) -> Result<Vec<Cell>, ReadError> {
+        let mut digests = self.digests.lock();
+        let replaced = std::mem::take(&mut self.writer.lock().replaced);
+        let reader = self.read();
+        digests.cells(&reader, shape, &replaced)
+    }
+
+    /// Remembers that a file holds what others held. Forgetting it would only cost time.
+    pub(super) fn note_replaced(writer: &mut Writer, inputs: Vec<u64>, output: u64) {
+        if writer.replaced.len() < REPLACED_MAX {
+            writer.replaced.push(Replaced { inputs, output });
+        }
     }
 
     pub(super) fn clock_max(&self) -> u64 {

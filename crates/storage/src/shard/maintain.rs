@@ -37,6 +37,8 @@ impl Core {
         };
         let log = {
             let mut writer = self.writer.lock();
+            let inputs = runs.iter().flatten().map(|run| run.identity()).collect();
+            Core::note_replaced(&mut writer, inputs, file.entry.identity);
             writer.files = writer.files.iter().cloned().chain([file]).collect();
             writer.frozen = None;
             self.count_memory(&mut writer);
@@ -65,6 +67,8 @@ impl Core {
         })?;
         {
             let mut writer = self.writer.lock();
+            let replaced = inputs.files.iter().map(|file| file.entry.identity).collect();
+            Core::note_replaced(&mut writer, replaced, merged.entry.identity);
             let mut files = writer.files.to_vec();
             files.splice(range, [merged]);
             writer.files = files.into();
