@@ -35,7 +35,6 @@ mod write;
 
 pub use api::ConfigError;
 pub use config::{AccessLog, Config, StatusFilter};
-pub use redact::redact_statements;
 pub use server::{Server, serve};
 pub use service::{
     Caller, Health, Pending, QueryRequest, QueryService, Services, Statistic, StatusService, WriteFailure,

@@ -7,9 +7,7 @@ use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
-use influxql::ast::Statement;
-use influxql::params::Params;
-use influxql::parse::parse_query;
+use influxql::{Params, Statement, parse_query};
 use model::NodeId;
 use tokio::sync::mpsc;
 
