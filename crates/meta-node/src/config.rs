@@ -1,0 +1,63 @@
+//! What a meta node is told at start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a meta node. All are fixed while it runs.
+#[derive(Clone, Debug)]
+pub struct MetaConfig {
+    /// `[meta] dir`: everything it keeps is here.
+    pub dir: PathBuf,
+    /// `host:port` under which others reach its admin API (8091).
+    pub http_addr: String,
+    /// `host:port` under which others reach its Raft.
+    pub tcp_addr: String,
+    /// How fast a lost leader is noticed.
+    pub timeouts: Timeouts,
+    /// `consensus-timeout`, at most: how long a proposal may take before its outcome counts as unknown.
+    pub propose_timeout: Duration,
+    /// `max-shard-groups-per-policy`; 0 means no limit.
+    pub shard_groups_max: u32,
+    /// Entries of the log between two snapshots; at least 1. Twice as many stay in the log behind a snapshot.
+    pub snapshot_entries: u64,
+}
+
+/// The clockwork of Raft. A new leader comes between one and a half and two and a half times `election_max` after the
+/// old one went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Between two signs of life of the leader. A message to a follower must get through within this time.
+    pub heartbeat: Duration,
+    /// Shortest patience of a follower; longer than `heartbeat`.
+    pub election_min: Duration,
+    /// Longest patience of a follower, and how long a leader counts without hearing of a majority; longer than
+    /// `election_min`.
+    pub election_max: Duration,
+}
+
+impl Timeouts {
+    /// By the keys `heartbeat-timeout` and `election-timeout`, 1 s each by default: that gives 200 ms and 500 to 800 ms.
+    /// Values too short to work, and those that contradict each other, are raised to the nearest that do.
+    pub fn from_keys(heartbeat_timeout: Duration, election_timeout: Duration) -> Timeouts {
+        let heartbeat = (heartbeat_timeout / 5).max(Duration::from_millis(20));
+        let election_min = (election_timeout / 2).max(heartbeat * 2);
+        let election_max = (election_timeout * 4 / 5).max(election_min + heartbeat);
+        Timeouts { heartbeat, election_min, election_max }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_follow_the_keys_and_stay_workable() {
+        let ms = Duration::from_millis;
+        let usual = Timeouts::from_keys(ms(1_000), ms(1_000));
+        assert_eq!(usual, Timeouts { heartbeat: ms(200), election_min: ms(500), election_max: ms(800) });
+        for (heartbeat, election) in [(0, 0), (10_000, 100), (100, 10_000)] {
+            let timeouts = Timeouts::from_keys(ms(heartbeat), ms(election));
+            assert!(timeouts.heartbeat < timeouts.election_min && timeouts.election_min < timeouts.election_max);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The admin HTTP API (8091).
+//!
+//! Answers that only the leader can give are redirected to it with 307; clients send method and body again. Answers that
+//! any member can give are given from what this one has.
+
+mod reply;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use meta::Node;
+use model::MetaIndex;
+use serde_json::json;
+
+use self::reply::{Reply, request_id};
+use crate::admission::JoinRefusal;
+use crate::http_client;
+use crate::join::JoinRequest;
+use crate::node::MetaNode;
+
+/// Largest request body, in bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long another meta node may take to say who leads.
+const PING_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+
+type Response = http::Response<Body>;
+
+/// What the router needs to know besides the node.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Value of `X-Influxdb-Version`, like `1.12.4`.
+    pub version: String,
+    /// Version that members are listed with, like `1.12.4-c1.12.4`.
+    pub cluster_version: String,
+}
+
+#[derive(Debug)]
+struct Admin {
+    node: MetaNode,
+    config: HttpConfig,
+}
+
+/// The admin API of a meta node, member or not.
+pub fn router(node: MetaNode, config: HttpConfig) -> Router {
+    Router::new().fallback(serve).with_state(Arc::new(Admin { node, config }))
+}
+
+/// What a data node without the meta role serves on 8091: everything is sent on to a meta node, whose address `target`
+/// gives. While it gives none the node is not part of a cluster, and says so.
+pub fn redirect_router(target: Arc<dyn Fn() -> Option<String> + Send + Sync>) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let target = target();
+        async move {
+            match target {
+                Some(address) => reply::redirect(&address, request.uri()).into_response(),
+                None => Reply::unjoined().into_response(),
+            }
+        }
+    })
+}
+
+async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if !matches!(parts.method, Method::GET | Method::POST | Method::DELETE) {
+        return Reply::text(StatusCode::BAD_REQUEST, "\n").into_response();
+    }
+    let id = request_id(&parts.headers, &admin.node.0.env);
+    let reply = match (parts.method.as_str(), parts.uri.path()) {
+        ("GET", "/") => admin.snapshot(parts.uri.query()).await,
+        ("GET", "/ping") => admin.ping(parts.uri.query()).await,
+        ("GET", "/status") => admin.status(),
+        ("GET", "/peers") => admin.peers(),
+        ("GET", "/show-cluster") => admin.show_cluster(),
+        ("POST", "/join") => match read_body(body).await {
+            Ok(body) => admin.join(&parts.headers, &body, &parts.uri).await,
+            Err(reply) => reply,
+        },
+        (method, path) if is_later(method, path) => {
+            Reply::error(StatusCode::NOT_IMPLEMENTED, &format!("{method} {path} is not available in this release"))
+        }
+        _ => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+    };
+    reply
+        .header("X-Influxdb-Version", &admin.config.version)
+        .header("Influxdb-Metaindex", &admin.node.data().index().to_string())
+        .header("Request-Id", &id)
+        .header("X-Request-Id", &id)
+        .into_response()
+}
+
+/// Calls that exist and that this release does not serve yet.
+fn is_later(method: &str, path: &str) -> bool {
+    match method {
+        "GET" => {
+            matches!(
+                path,
+                "/lease"
+                    | "/show-shards"
+                    | "/user"
+                    | "/role"
+                    | "/copy-shard-status"
+                    | "/authorized"
+                    | "/ldap/v1/config"
+            ) || path.starts_with("/debug/")
+                || path.starts_with("/influxdb/v2/acl/")
+        }
+        "POST" => {
+            matches!(
+                path,
+                "/execute"
+                    | "/leave"
+                    | "/remove"
+                    | "/add-data"
+                    | "/remove-data"
+                    | "/update-data"
+                    | "/copy-shard"
+                    | "/kill-copy-shard"
+                    | "/remove-shard"
+                    | "/truncate-shards"
+                    | "/announce"
+                    | "/user"
+                    | "/role"
+                    | "/node-labels"
+                    | "/restore-meta"
+                    | "/repair"
+                    | "/cancel-repair"
+                    | "/ldap/v1/config"
+            ) || path.starts_with("/influxdb/v2/acl/")
+        }
+        _ => path.starts_with("/influxdb/v2/acl/"),
+    }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Reply> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(Reply::error(StatusCode::BAD_REQUEST, &error.to_string())),
+    }
+}
+
+impl Admin {
+    /// Blocks until there is metadata above the index of the client.
+    async fn snapshot(&self, query: Option<&str>) -> Reply {
+        let index = parameter(query, "index").unwrap_or("0");
+        let Ok(index) = index.parse() else {
+            return Reply::error(StatusCode::BAD_REQUEST, "error parsing index");
+        };
+        if self.node.id().is_none() {
+            return Reply::unjoined();
+        }
+        tokio::select! {
+            (_, bytes) = self.node.snapshot_after(MetaIndex(index)) => Reply::bytes(bytes),
+            _ = self.node.failed() => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server closed"),
+        }
+    }
+
+    /// The Raft address of the leader; empty while there is none.
+    async fn ping(&self, query: Option<&str>) -> Reply {
+        let leader = self.node.leader().map(|leader| leader.tcp_addr).unwrap_or_default();
+        if parameter(query, "all").is_none() {
+            return Reply::text(StatusCode::OK, &leader);
+        }
+        let data = self.node.data();
+        let others = data.meta_nodes().filter(|node| Some(node.id) != self.node.id());
+        for meta in others.filter_map(|node| node.meta.as_ref()) {
+            let answer = http_client::request(&self.node.0.env, &meta.http_addr, "/ping", None, PING_DEADLINE).await;
+            let agrees = answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.body == leader);
+            if !agrees {
+                return Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "one or more metaservers not up");
+            }
+        }
+        Reply::text(StatusCode::OK, &leader)
+    }
+
+    /// Besides the documented keys, the identity of the directory: the leader asks for it before it lets somebody else
+    /// have this address.
+    fn status(&self) -> Reply {
+        let status = self.node.status();
+        let config = self.node.config();
+        let peers = (status.id.is_some()).then_some(status.peers);
+        Reply::json(&json!({
+            "nodeType": "meta",
+            "leader": status.leader.map(|leader| leader.tcp_addr).unwrap_or_default(),
+            "httpAddr": config.http_addr,
+            "raftAddr": config.tcp_addr,
+            "peers": peers,
+            "incarnation": self.node.incarnation().to_string(),
+        }))
+    }
+
+    fn peers(&self) -> Reply {
+        let status = self.node.status();
+        Reply::json(&json!(status.id.map(|_| status.peers)))
+    }
+
+    fn show_cluster(&self) -> Reply {
+        let data = self.node.data();
+        // Nobody announces itself yet, so only our own version is known.
+        let version =
+            |node: &Node| if Some(node.id) == self.node.id() { self.config.cluster_version.as_str() } else { "" };
+        let data_nodes = data.data_nodes().filter_map(|node| {
+            let role = node.data.as_ref()?;
+            Some(json!({
+                "id": node.id.0,
+                "tcpAddr": role.tcp_addr,
+                "httpAddr": role.http_addr,
+                "addr": role.http_addr,
+                "httpScheme": "http",
+                "status": "joined",
+                "version": version(node),
+                "labels": node.labels,
+                "passive": role.passive,
+            }))
+        });
+        let meta_nodes = data.meta_nodes().filter_map(|node| {
+            let role = node.meta.as_ref()?;
+            Some(json!({
+                "id": node.id.0,
+                "addr": role.http_addr,
+                "httpScheme": "http",
+                "tcpAddr": role.tcp_addr,
+                "version": version(node),
+                "labels": node.labels,
+            }))
+        });
+        Reply::json(&json!({
+            "data": data_nodes.collect::<Vec<_>>(),
+            "meta": meta_nodes.collect::<Vec<_>>(),
+        }))
+    }
+
+    async fn join(&self, headers: &HeaderMap, body: &[u8], uri: &http::Uri) -> Reply {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if content_type.starts_with("application/x-www-form-urlencoded") {
+            return Reply::error(
+                StatusCode::NOT_IMPLEMENTED,
+                "adding a meta node by its address is not available in this release",
+            );
+        }
+        let request = match JoinRequest::from_json(body) {
+            Ok(request) => request,
+            Err(why) => return Reply::error(StatusCode::BAD_REQUEST, &format!("bad join request: {why}")),
+        };
+        match self.node.admit(request).await {
+            Ok(answer) => Reply::json_bytes(answer.to_json()),
+            Err(JoinRefusal::Unjoined) => Reply::unjoined(),
+            Err(JoinRefusal::NotLeader(leader)) if !leader.http_addr.is_empty() => {
+                reply::redirect(&leader.http_addr, uri)
+            }
+            Err(refusal) => Reply::error(status_of(&refusal), &refusal.to_string()),
+        }
+    }
+}
+
+fn status_of(refusal: &JoinRefusal) -> StatusCode {
+    match refusal {
+        JoinRefusal::Unjoined
+        | JoinRefusal::NotLeader(_)
+        | JoinRefusal::NoLeader
+        | JoinRefusal::Membership(_)
+        | JoinRefusal::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+        JoinRefusal::AddressInUse { .. } => StatusCode::CONFLICT,
+        JoinRefusal::NotMember(_) => StatusCode::NOT_FOUND,
+        JoinRefusal::Rejected(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The first value of a query parameter, as it was sent. The values here are numbers and words.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    })
+}

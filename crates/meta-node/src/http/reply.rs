@@ -1,0 +1,99 @@
+//! Answers in the shapes that clients know.
+
+use axum::body::Body;
+use bytes::Bytes;
+use env::Env;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use serde_json::{Value, json};
+
+/// Most bytes of a message that go into the header `X-InfluxDB-Error`.
+const ERROR_HEADER_BYTES_MAX: usize = 1_024;
+
+/// An answer in the making.
+pub(super) struct Reply(http::Response<Body>);
+
+impl Reply {
+    pub(super) fn text(status: StatusCode, text: &str) -> Reply {
+        Reply::new(status, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    pub(super) fn json(value: &Value) -> Reply {
+        Reply::json_bytes(value.to_string().into_bytes())
+    }
+
+    pub(super) fn json_bytes(json: Vec<u8>) -> Reply {
+        Reply::new(StatusCode::OK, "application/json", Bytes::from(json))
+    }
+
+    pub(super) fn bytes(bytes: Bytes) -> Reply {
+        Reply::new(StatusCode::OK, "application/octet-stream", bytes)
+    }
+
+    pub(super) fn error(status: StatusCode, message: &str) -> Reply {
+        Reply::error_with(status, message, &json!({ "error": message }))
+    }
+
+    /// This node is no member of a cluster. A joiner reads the second key.
+    pub(super) fn unjoined() -> Reply {
+        let message = "not part of a cluster";
+        Reply::error_with(StatusCode::SERVICE_UNAVAILABLE, message, &json!({ "error": message, "unjoined": true }))
+    }
+
+    fn error_with(status: StatusCode, message: &str, body: &Value) -> Reply {
+        let mut cut = message.len().min(ERROR_HEADER_BYTES_MAX);
+        while !message.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let reply = Reply::new(status, "application/json", Bytes::from(body.to_string()));
+        reply.header("X-InfluxDB-Error", &message[..cut])
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+        let mut response = http::Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Reply(response)
+    }
+
+    /// Sets a header, unless the value holds bytes that no header may have.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Reply {
+        let name = HeaderName::try_from(name).expect("our own names are well formed");
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    pub(super) fn into_response(self) -> http::Response<Body> {
+        self.0
+    }
+}
+
+/// The same request at another meta node.
+pub(super) fn redirect(address: &str, uri: &Uri) -> Reply {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Reply::text(StatusCode::TEMPORARY_REDIRECT, "").header("location", &format!("http://{address}{path}"))
+}
+
+/// The request's own id, or a fresh one.
+pub(super) fn request_id(headers: &HeaderMap, env: &Env) -> String {
+    let given = ["Request-Id", "X-Request-Id"].into_iter().find_map(|name| headers.get(name)?.to_str().ok());
+    given.map_or_else(|| fresh_id(env), str::to_owned)
+}
+
+/// A time-based UUID (version 1) with random bits for the host.
+fn fresh_id(env: &Env) -> String {
+    // 100 ns steps since 1582-10-15.
+    const GREGORIAN_STEPS: i64 = 0x01b2_1dd2_1381_4000;
+    let steps = (env.now().0 / 100).wrapping_add(GREGORIAN_STEPS) as u64;
+    let random = env.random_u64();
+    format!(
+        "{:08x}-{:04x}-1{:03x}-{:04x}-{:012x}",
+        steps as u32,
+        (steps >> 32) as u16,
+        (steps >> 48) & 0xfff,
+        0x8000 | (random >> 48) & 0x3fff,
+        // The multicast bit says that it is no hardware address.
+        (random & 0xffff_ffff_ffff) | 0x0100_0000_0000,
+    )
+}

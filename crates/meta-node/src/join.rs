@@ -1,0 +1,355 @@
+//! The joiner's side of a join.
+//!
+//! Three requests to `POST /join`, each of which may be repeated at will:
+//! 1. *register*: who the directory is and where. The leader commits it and answers the member's number. A directory
+//!    that is known gets the number it has.
+//! 2. *promote*, by a meta node that has started Raft under this number: the leader adds it, waits until it has caught
+//!    up and makes it a voter. A node that crashed on the way asks again when it starts.
+//! 3. *update*, by a member that came back under other addresses.
+//!
+//! Peers are tried in turn, for ever; a peer that does not lead sends us on to the leader.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::Env;
+use http::StatusCode;
+use meta::codec::decode_snapshot;
+use meta::{Data, Incarnation};
+use model::{MetaIndex, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::http_client::{self, HttpError, strip_scheme};
+use crate::identity::{self, Member, format_cluster_id, parse_cluster_id};
+
+/// Between two rounds over all addresses.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// How long one address may take.
+const ASK_DEADLINE: Duration = Duration::from_secs(15);
+/// How often it is said that nobody has a cluster.
+const HINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a joiner asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Which of the three requests it is.
+    pub stage: Stage,
+    /// The directory.
+    pub incarnation: Incarnation,
+    /// Its number, once it has one.
+    pub id: Option<NodeId>,
+    /// Present for the meta role.
+    pub meta: Option<MetaAddresses>,
+    /// Present for the data role.
+    pub data: Option<DataAddresses>,
+}
+
+/// The steps of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Become a member.
+    Register,
+    /// Become a voter.
+    Promote,
+    /// Be known under other addresses.
+    Update,
+}
+
+/// Where a meta node is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaAddresses {
+    /// `host:port` of its admin API.
+    #[serde(rename = "httpAddr")]
+    pub http_addr: String,
+    /// `host:port` of its Raft.
+    #[serde(rename = "tcpAddr")]
+    pub tcp_addr: String,
+}
+
+/// Where a data node is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataAddresses {
+    /// `host:port` of its client API.
+    #[serde(rename = "httpAddr")]
+    pub http_addr: String,
+    /// `host:port` of the calls between nodes.
+    #[serde(rename = "tcpAddr")]
+    pub tcp_addr: String,
+    /// Never an owner.
+    #[serde(default)]
+    pub passive: bool,
+}
+
+/// What the leader answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinAnswer {
+    /// The member's number.
+    pub id: NodeId,
+    /// The cluster.
+    pub cluster_id: u64,
+    /// Admin addresses of the meta nodes.
+    pub meta_servers: Vec<String>,
+    /// The metadata has the member from this index on.
+    pub index: MetaIndex,
+}
+
+/// A member that has just come in.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Its number.
+    pub id: NodeId,
+    /// The cluster.
+    pub cluster_id: u64,
+    /// Admin addresses of the meta nodes.
+    pub meta_servers: Vec<String>,
+    /// The metadata, with the member in it.
+    pub data: Arc<Data>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RequestJson {
+    stage: Stage,
+    incarnation: String,
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    meta: Option<MetaAddresses>,
+    #[serde(default)]
+    data: Option<DataAddresses>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnswerJson {
+    id: u64,
+    #[serde(rename = "clusterID")]
+    cluster_id: String,
+    #[serde(rename = "metaServers")]
+    meta_servers: Vec<String>,
+    index: u64,
+}
+
+/// The body of an answer that is none.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorJson {
+    error: String,
+    /// The answering node is no member of a cluster itself.
+    unjoined: bool,
+}
+
+impl JoinRequest {
+    /// The request as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let json = RequestJson {
+            stage: self.stage,
+            incarnation: self.incarnation.to_string(),
+            id: self.id.map(|id| id.0),
+            meta: self.meta.clone(),
+            data: self.data.clone(),
+        };
+        serde_json::to_vec(&json).expect("plain values")
+    }
+
+    /// Reads what [`JoinRequest::to_json`] wrote. The error says what is wrong with it.
+    pub fn from_json(bytes: &[u8]) -> Result<JoinRequest, String> {
+        let json: RequestJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let incarnation = Incarnation::parse(&json.incarnation).ok_or("incarnation must be 32 hexadecimal digits")?;
+        let addresses = [&json.meta.as_ref().map(|meta| [&meta.http_addr, &meta.tcp_addr])];
+        let addresses = addresses.into_iter().flatten().flatten();
+        let data = json.data.iter().flat_map(|data| [&data.http_addr, &data.tcp_addr]);
+        if addresses.copied().chain(data).any(|address| !is_address(address)) {
+            return Err("an address must be host:port".to_owned());
+        }
+        if json.meta.is_none() && json.data.is_none() {
+            return Err("a role is required".to_owned());
+        }
+        Ok(JoinRequest { stage: json.stage, incarnation, id: json.id.map(NodeId), meta: json.meta, data: json.data })
+    }
+}
+
+impl JoinAnswer {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let json = AnswerJson {
+            id: self.id.0,
+            cluster_id: format_cluster_id(self.cluster_id),
+            meta_servers: self.meta_servers.clone(),
+            index: self.index.0,
+        };
+        serde_json::to_vec(&json).expect("plain values")
+    }
+
+    fn from_json(bytes: &[u8]) -> Option<JoinAnswer> {
+        let json: AnswerJson = serde_json::from_slice(bytes).ok()?;
+        Some(JoinAnswer {
+            id: NodeId(json.id),
+            cluster_id: parse_cluster_id(&json.cluster_id)?,
+            meta_servers: json.meta_servers,
+            index: MetaIndex(json.index),
+        })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// Why one address was of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// It waits for a cluster as we do.
+    #[error("it is not part of a cluster")]
+    Unjoined,
+    #[error("{0}")]
+    Http(#[from] HttpError),
+    #[error("{status}: {message}")]
+    Refused { status: StatusCode, message: String },
+    #[error("the answer cannot be read")]
+    Malformed,
+}
+
+/// Makes a data node without the meta role a member and writes `node.json`; nothing is asked when it is one already.
+/// Tries for ever.
+///
+/// # Errors
+/// Of this node's disk.
+pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataAddresses) -> std::io::Result<Member> {
+    let incarnation = identity::incarnation(env, dir).await?;
+    if let Some(member) = identity::load_member(env, dir).await? {
+        return Ok(member);
+    }
+    let request = JoinRequest { stage: Stage::Register, incarnation, id: None, meta: None, data: Some(addresses) };
+    let (answer, _) = ask(env, peers, &request).await;
+    let member = Member {
+        id: answer.id,
+        cluster_id: answer.cluster_id,
+        meta_servers: answer.meta_servers,
+        meta: false,
+        raft_started: false,
+    };
+    identity::store_member(env, dir, &member).await?;
+    Ok(member)
+}
+
+/// Fetches the metadata from one of `peers`, at `index` or later. Tries for ever.
+pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Data> {
+    let path = format!("/?index={}", index.0.saturating_sub(1));
+    loop {
+        for peer in peers {
+            let address = strip_scheme(peer);
+            let why = match http_client::request(env, address, &path, None, ASK_DEADLINE).await {
+                Ok(answer) if answer.status == StatusCode::OK => match decode_snapshot(&answer.body) {
+                    Ok(data) => return Arc::new(data),
+                    Err(error) => error.to_string(),
+                },
+                Ok(answer) => answer.status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(address, error = why, "metadata cannot be fetched, trying the next address");
+        }
+        tokio::time::sleep(BACKOFF).await;
+    }
+}
+
+/// Asks `peers` in turn until one helps; answers which one.
+pub(crate) async fn ask(env: &Env, peers: &[String], request: &JoinRequest) -> (JoinAnswer, String) {
+    let peers: Vec<_> = peers.iter().map(|peer| strip_scheme(peer)).filter(|peer| !peer.is_empty()).collect();
+    let mut hinted: Option<Duration> = None;
+    loop {
+        let mut unjoined = 0;
+        for address in &peers {
+            match ask_one(env, address, request, ASK_DEADLINE).await {
+                Ok(answer) => {
+                    tracing::info!(address, node = answer.id.0, "joined the cluster");
+                    return (answer, (*address).to_owned());
+                }
+                Err(error) => {
+                    unjoined += usize::from(matches!(error, AskError::Unjoined));
+                    tracing::warn!(address, %error, "cannot join here, trying the next address");
+                }
+            }
+        }
+        let now = env.monotonic();
+        let due = hinted.is_none_or(|hinted| now.saturating_sub(hinted) >= HINT_INTERVAL);
+        if unjoined == peers.len() && due {
+            hinted = Some(now);
+            let list = peers.join(", ");
+            tracing::warn!(
+                "none of {list} is part of a cluster yet; start one of them without -join to form the cluster"
+            );
+        }
+        tokio::time::sleep(BACKOFF).await;
+    }
+}
+
+/// Asks one address.
+pub(crate) async fn ask_one(
+    env: &Env,
+    address: &str,
+    request: &JoinRequest,
+    deadline: Duration,
+) -> Result<JoinAnswer, AskError> {
+    let body = Bytes::from(request.to_json());
+    let answer = http_client::request(env, address, "/join", Some(body), deadline).await?;
+    if answer.status == StatusCode::OK {
+        return JoinAnswer::from_json(&answer.body).ok_or(AskError::Malformed);
+    }
+    let error: ErrorJson = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if error.unjoined {
+        return Err(AskError::Unjoined);
+    }
+    Err(AskError::Refused { status: answer.status, message: error.error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> JoinRequest {
+        JoinRequest {
+            stage: Stage::Register,
+            incarnation: Incarnation(5),
+            id: None,
+            meta: Some(MetaAddresses { http_addr: "a:8091".into(), tcp_addr: "a:8088".into() }),
+            data: Some(DataAddresses { http_addr: "a:8086".into(), tcp_addr: "a:8088".into(), passive: false }),
+        }
+    }
+
+    #[test]
+    fn requests_and_answers_come_back() {
+        assert_eq!(JoinRequest::from_json(&request().to_json()), Ok(request()));
+        let answer = JoinAnswer {
+            id: NodeId(4),
+            cluster_id: u64::MAX,
+            meta_servers: vec!["a:8091".into()],
+            index: MetaIndex(9),
+        };
+        assert_eq!(JoinAnswer::from_json(&answer.to_json()), Some(answer));
+    }
+
+    #[test]
+    fn bad_requests_say_what_is_wrong() {
+        let check = |change: fn(&mut JoinRequest), want: &str| {
+            let mut bad = request();
+            change(&mut bad);
+            assert_eq!(JoinRequest::from_json(&bad.to_json()), Err(want.to_owned()));
+        };
+        for address in ["", "a", ":8091", "a:", "a:0", "a:99999"] {
+            let mut bad = request();
+            bad.meta = Some(MetaAddresses { http_addr: address.into(), tcp_addr: "a:1".into() });
+            assert_eq!(JoinRequest::from_json(&bad.to_json()), Err("an address must be host:port".to_owned()));
+        }
+        check(
+            |bad| bad.data = Some(DataAddresses { http_addr: "x".into(), tcp_addr: "a:1".into(), passive: true }),
+            "an address must be host:port",
+        );
+        check(|bad| (bad.meta, bad.data) = (None, None), "a role is required");
+        // What 0.10 sends.
+        let old = br#"{"ID":0,"Host":"a:8091","TCPHost":"a:8088"}"#;
+        assert!(JoinRequest::from_json(old).expect_err("no incarnation").contains("stage"));
+        let short = br#"{"stage":"register","incarnation":"5"}"#;
+        assert_eq!(JoinRequest::from_json(short), Err("incarnation must be 32 hexadecimal digits".to_owned()));
+    }
+}

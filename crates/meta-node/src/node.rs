@@ -1,0 +1,593 @@
+//! One member of the metadata service.
+
+mod tend;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::{DirLock, Env, TaskHandle};
+use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, encode_snapshot};
+use meta::{Command, Data, Incarnation, LeaderFacts, Rejection, Reply};
+use model::{MetaIndex, NodeId};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
+use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::config::MetaConfig;
+use crate::identity::{self, Member};
+use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
+use crate::raft::{
+    Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, TypeConfig,
+    seed_election_dice,
+};
+use crate::snapshots::SnapshotDir;
+use crate::transport::RaftTransport;
+
+pub use crate::raft::{RestoreError, StoreError};
+
+const LOCK: &str = "meta.lock";
+const LOG: &str = "raft.db";
+const SNAPSHOTS: &str = "snapshots";
+
+/// The number of the node that forms a cluster. A member that joins never gets it.
+const FIRST: NodeId = NodeId(1);
+
+/// How long a snapshot may take to get to another member.
+const SNAPSHOT_SEND_MS: u64 = 30_000;
+
+/// A member of the metadata service, or somebody who is going to be one. Cheap to clone.
+#[derive(Clone)]
+pub struct MetaNode(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) env: Env,
+    pub(crate) config: MetaConfig,
+    transport: Arc<dyn RaftTransport>,
+    lock: Arc<dyn DirLock>,
+    incarnation: Incarnation,
+    member: Mutex<Option<Member>>,
+    cluster: Arc<AtomicU64>,
+    running: Mutex<Option<Running>>,
+    /// Held while the node becomes a member, so that it becomes one once.
+    entering: tokio::sync::Mutex<()>,
+    /// Held during a change of Raft's membership: openraft leaves it to us that there is one at a time.
+    pub(crate) membership: tokio::sync::Mutex<()>,
+    data: watch::Sender<Arc<Data>>,
+    encoded: Mutex<Option<(MetaIndex, Bytes)>>,
+    failure: watch::Sender<Option<String>>,
+}
+
+/// Raft at work.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) id: NodeId,
+    pub(crate) raft: Raft<TypeConfig>,
+    tasks: Arc<Tasks>,
+}
+
+/// Aborted with the last handle.
+struct Tasks(Vec<TaskHandle<()>>);
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(TaskHandle::abort);
+    }
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process uses the directory.
+    #[error("{0} is in use by another process")]
+    InUse(String),
+    /// The disk, or a damaged file.
+    #[error("{0}")]
+    Disk(#[from] std::io::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    /// The snapshot.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// `node.json` names a member that has had a log, and the log is not there. Under its old number the node could
+    /// vote twice.
+    #[error("{dir}: node.json says that this is node {id}, but raft.db is missing; empty the directory and join again")]
+    LogMissing {
+        /// The directory.
+        dir: String,
+        /// What it was.
+        id: NodeId,
+    },
+    /// There is a log, and nothing says whose.
+    #[error("{0}: raft.db is there but node.json is not; put it back, or empty the directory and join again")]
+    IdentityMissing(String),
+    /// Raft ended.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+/// Where the leader is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// Which member.
+    pub id: NodeId,
+    /// Its admin API.
+    pub http_addr: String,
+    /// Its Raft.
+    pub tcp_addr: String,
+}
+
+/// Why a command was not carried out, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// Ask there.
+    #[error("node {} leads", .0.id)]
+    NotLeader(Leader),
+    /// Nobody leads now, or this node is no member. Try again later, anywhere.
+    #[error("no leader")]
+    NoLeader,
+    /// The command breaks a rule. The metadata is unchanged.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// No majority answered in time. The command may be carried out yet.
+    #[error("no majority of the meta nodes answered within {0:?}")]
+    Timeout(Duration),
+    /// This node's Raft has ended. The process should end, too.
+    #[error("raft: {0}")]
+    Stopped(String),
+    /// The command comes from a later release, or is damaged.
+    #[error(transparent)]
+    Malformed(#[from] CodecError),
+}
+
+/// What a node knows of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaStatus {
+    /// Its number; `None` while it is no member.
+    pub id: Option<NodeId>,
+    /// Who leads, as far as it knows. A leader that has not heard of a majority for a while does not count itself.
+    pub leader: Option<Leader>,
+    /// Raft's term.
+    pub term: u64,
+    /// Index of the metadata it has.
+    pub index: MetaIndex,
+    /// Raft addresses of the members that vote, by number. Empty while it is no member.
+    pub peers: Vec<String>,
+}
+
+impl fmt::Debug for MetaNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetaNode").field("http_addr", &self.0.config.http_addr).field("id", &self.id()).finish()
+    }
+}
+
+impl MetaNode {
+    /// Opens the directory. A member takes up its work; anybody else waits for [`MetaNode::bootstrap`] or
+    /// [`MetaNode::join`].
+    ///
+    /// # Errors
+    /// When the directory is in use, damaged, or put together from several.
+    pub async fn start(
+        env: Env,
+        config: MetaConfig,
+        transport: Arc<dyn RaftTransport>,
+    ) -> Result<MetaNode, StartError> {
+        let incarnation = identity::incarnation(&env, &config.dir).await?;
+        let lock = env.fs().lock(&config.dir, LOCK).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => StartError::InUse(config.dir.display().to_string()),
+            _ => StartError::Disk(error),
+        })?;
+        let member = identity::load_member(&env, &config.dir).await?.filter(|member| member.meta);
+        let has_log = env.fs().exists(&config.dir.join(LOG))?;
+        let dir = || config.dir.display().to_string();
+        match &member {
+            None if has_log => return Err(StartError::IdentityMissing(dir())),
+            Some(member) if member.raft_started && !has_log => {
+                return Err(StartError::LogMissing { dir: dir(), id: member.id });
+            }
+            _ => {}
+        }
+        let cluster = member.as_ref().map_or(0, |member| member.cluster_id);
+        let node = MetaNode(Arc::new(Inner {
+            env,
+            config,
+            transport,
+            lock: Arc::from(lock),
+            incarnation,
+            member: Mutex::new(member.clone()),
+            cluster: Arc::new(AtomicU64::new(cluster)),
+            running: Mutex::new(None),
+            entering: tokio::sync::Mutex::new(()),
+            membership: tokio::sync::Mutex::new(()),
+            data: watch::Sender::new(Arc::new(Data::default())),
+            encoded: Mutex::new(None),
+            failure: watch::Sender::new(None),
+        }));
+        if let Some(member) = member {
+            node.run(member).await?;
+        }
+        Ok(node)
+    }
+
+    /// Forms a cluster of this one node; nothing to do when it is a member already. Answers its number.
+    ///
+    /// # Errors
+    /// As [`MetaNode::start`]. A crash on the way is made up for by the next start.
+    pub async fn bootstrap(&self) -> Result<NodeId, StartError> {
+        let _once = self.0.entering.lock().await;
+        if let Some(id) = self.id() {
+            return Ok(id);
+        }
+        let member = Member {
+            id: FIRST,
+            cluster_id: self.0.env.random_u64().max(1),
+            meta_servers: vec![self.0.config.http_addr.clone()],
+            meta: true,
+            raft_started: false,
+        };
+        self.enter(member).await?;
+        self.wait_for_data(|data| data.cluster_id() != 0).await?;
+        Ok(FIRST)
+    }
+
+    /// Enters the cluster that one of `peers` (admin addresses) belongs to, with the meta role and, if `data` is given,
+    /// the data role. Tries for ever; answers once this node votes. Nothing is asked when it is a member already.
+    ///
+    /// May be given up and repeated at any time, also after a crash: the directory stays the member it became.
+    ///
+    /// # Errors
+    /// Of this node's disk and Raft; what peers answer is logged and tried again.
+    pub async fn join(&self, peers: &[String], data: Option<DataAddresses>) -> Result<Joined, StartError> {
+        let _once = self.0.entering.lock().await;
+        if self.id().is_none() {
+            let request = JoinRequest {
+                stage: Stage::Register,
+                incarnation: self.0.incarnation,
+                id: None,
+                meta: Some(self.addresses()),
+                data,
+            };
+            let (answer, _) = join::ask(&self.0.env, peers, &request).await;
+            let member = Member {
+                id: answer.id,
+                cluster_id: answer.cluster_id,
+                meta_servers: answer.meta_servers,
+                meta: true,
+                raft_started: false,
+            };
+            self.enter(member).await?;
+        }
+        let running = self.running().ok_or_else(|| StartError::Raft("raft stopped".to_owned()))?;
+        let mut metrics = running.raft.server_metrics();
+        let voting = metrics.wait_for(|metrics| metrics.membership_config.voter_ids().any(|id| id == running.id.0));
+        if voting.await.is_err() {
+            return Err(self.stopped());
+        }
+        let data = self.wait_for_data(|data| data.node(running.id).is_some()).await?;
+        let member = self.0.member.lock().clone().ok_or_else(|| self.stopped())?;
+        Ok(Joined { id: running.id, cluster_id: member.cluster_id, meta_servers: member.meta_servers, data })
+    }
+
+    /// Commits a command. Only the leader can. On `Ok` it is durable on a majority, and everyone who has reached the
+    /// index sees it.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]; only after `Rejected` is it certain that the command has no effect.
+    pub async fn propose(&self, command: &Command) -> Result<(Reply, MetaIndex), ProposeError> {
+        self.propose_with(self.facts(), command).await
+    }
+
+    /// As [`MetaNode::propose`], from and to bytes of `meta::codec`: the server's side of a call by a data node. A
+    /// rejection is an outcome like any other.
+    ///
+    /// # Errors
+    /// As [`MetaNode::propose`], but for `Rejected`.
+    pub async fn propose_bytes(&self, command: &[u8]) -> Result<Bytes, ProposeError> {
+        let command = decode_command(command)?;
+        let (outcome, index) = match self.propose(&command).await {
+            Ok((reply, index)) => (Ok(reply), index),
+            Err(ProposeError::Rejected(rejection)) => (Err(rejection), self.data().index()),
+            Err(error) => return Err(error),
+        };
+        Ok(Bytes::from(encode_outcome(&outcome, index)))
+    }
+
+    async fn propose_with(&self, facts: LeaderFacts, command: &Command) -> Result<(Reply, MetaIndex), ProposeError> {
+        let running = self.running().ok_or(ProposeError::NoLeader)?;
+        if self.is_leader(&running) && !self.is_backed(&running) {
+            return Err(ProposeError::NoLeader);
+        }
+        let timeout = self.0.config.propose_timeout;
+        let write = running.raft.client_write(LogCommand(encode_entry(&facts, command)));
+        match tokio::time::timeout(timeout, write).await {
+            Err(_) => Err(ProposeError::Timeout(timeout)),
+            Ok(Ok(written)) => Ok((written.data.outcome?, written.data.index)),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => Err(self.forward(&forward)),
+            Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Waits until this node has seen everything that was committed before the call. Only the leader can, and asks a
+    /// majority.
+    ///
+    /// # Errors
+    /// As [`MetaNode::propose`].
+    pub async fn ensure_linearizable(&self) -> Result<Arc<Data>, ProposeError> {
+        let running = self.running().ok_or(ProposeError::NoLeader)?;
+        let timeout = self.0.config.propose_timeout;
+        match tokio::time::timeout(timeout, running.raft.ensure_linearizable()).await {
+            Err(_) => Err(ProposeError::Timeout(timeout)),
+            Ok(Ok(_)) => Ok(self.data()),
+            Ok(Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)))) => Err(self.forward(&forward)),
+            Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) => Err(ProposeError::NoLeader),
+            Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Answers a Raft message of another member.
+    pub async fn handle_raft(&self, request: Bytes) -> Bytes {
+        let reply = match Envelope::decode(&request) {
+            Some(envelope) => self.answer(envelope).await,
+            None => RaftReply::Refused(Refusal::Malformed),
+        };
+        Bytes::from(reply.encode())
+    }
+
+    async fn answer(&self, envelope: Envelope) -> RaftReply {
+        let stopped = RaftReply::Refused(Refusal::NotRunning);
+        let Some(running) = self.running() else { return stopped };
+        if envelope.cluster != self.0.cluster.load(Ordering::Relaxed) {
+            return RaftReply::Refused(Refusal::OtherCluster);
+        }
+        if envelope.target != running.id.0 {
+            return RaftReply::Refused(Refusal::OtherMember);
+        }
+        match envelope.body {
+            Body::Append(rpc) => running.raft.append_entries(rpc).await.map_or(stopped, RaftReply::Append),
+            Body::Vote(rpc) => running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote),
+            Body::Snapshot { vote, meta, data } => {
+                let snapshot = Snapshot { meta, snapshot: Box::new(Bytes::from(data.0)) };
+                running.raft.install_full_snapshot(vote, snapshot).await.map_or(stopped, RaftReply::Snapshot)
+            }
+        }
+    }
+
+    /// The versions of the metadata from now on, the present one first. They never go backwards.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Data>> {
+        self.0.data.subscribe()
+    }
+
+    /// The metadata as this node has it.
+    pub fn data(&self) -> Arc<Data> {
+        Arc::clone(&self.0.data.borrow())
+    }
+
+    /// The metadata as bytes of `meta::codec`, once its index is above `index`. Encoded once for all who ask.
+    pub async fn snapshot_after(&self, index: MetaIndex) -> (MetaIndex, Bytes) {
+        let mut versions = self.subscribe();
+        let newer = versions.wait_for(|data| data.index() > index).await.map(|data| Arc::clone(&data));
+        // It fails only without a sender, and the node that we are a method of has one.
+        let Ok(data) = newer else { return std::future::pending().await };
+        if let Some((known, bytes)) = &*self.0.encoded.lock()
+            && *known == data.index()
+        {
+            return (*known, bytes.clone());
+        }
+        let index = data.index();
+        let bytes = Bytes::from(self.0.env.blocking(move || encode_snapshot(&data)).await);
+        *self.0.encoded.lock() = Some((index, bytes.clone()));
+        (index, bytes)
+    }
+
+    /// What this node knows of the service.
+    pub fn status(&self) -> MetaStatus {
+        let Some(running) = self.running() else {
+            return MetaStatus { id: None, leader: None, term: 0, index: MetaIndex(0), peers: Vec::new() };
+        };
+        let metrics = running.raft.metrics().borrow().clone();
+        let membership = metrics.membership_config.membership();
+        let data = self.data();
+        let peers = membership.voter_ids().map(|id| match data.node(NodeId(id)).and_then(|node| node.meta.as_ref()) {
+            Some(meta) => meta.tcp_addr.clone(),
+            None => membership.get_node(&id).map(|node| node.addr.clone()).unwrap_or_default(),
+        });
+        MetaStatus {
+            id: Some(running.id),
+            leader: self.leader(),
+            term: metrics.current_term,
+            index: data.index(),
+            peers: peers.collect(),
+        }
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<Leader> {
+        let running = self.running()?;
+        let leader = running.raft.metrics().borrow().current_leader?;
+        if leader == running.id.0 && !self.is_backed(&running) {
+            return None;
+        }
+        self.leader_of(leader, None)
+    }
+
+    /// This node's number; `None` while it is no member.
+    pub fn id(&self) -> Option<NodeId> {
+        self.running().map(|running| running.id)
+    }
+
+    /// The identity of its directory.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.incarnation
+    }
+
+    /// What it was started with.
+    pub fn config(&self) -> &MetaConfig {
+        &self.0.config
+    }
+
+    /// What `node.json` says.
+    pub fn member(&self) -> Option<Member> {
+        self.0.member.lock().clone()
+    }
+
+    /// Waits until Raft ends by itself, and tells why: the disk failed, or a bug was met. The process should end then;
+    /// what was acknowledged is safe with the others.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.0.failure.subscribe();
+        let why = failure.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default());
+        // It fails only without a sender, and the node that we are a method of has one.
+        let Ok(why) = why else { return std::future::pending().await };
+        why
+    }
+
+    /// Stops Raft. The directory can be opened again once every handle is gone.
+    pub async fn shutdown(&self) {
+        let running = self.0.running.lock().take();
+        if let Some(running) = running {
+            running.tasks.0.iter().for_each(TaskHandle::abort);
+            if let Err(error) = running.raft.shutdown().await {
+                tracing::error!(%error, "raft did not end in order");
+            }
+        }
+    }
+
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.0.running.lock().clone()
+    }
+
+    pub(crate) fn is_leader(&self, running: &Running) -> bool {
+        running.raft.metrics().borrow().current_leader == Some(running.id.0)
+    }
+
+    /// Whether a majority acknowledged this leader recently. One that was cut off must not speak for the cluster.
+    fn is_backed(&self, running: &Running) -> bool {
+        let metrics = running.raft.metrics();
+        let metrics = metrics.borrow();
+        if metrics.membership_config.voter_ids().count() <= 1 {
+            return true;
+        }
+        let since = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        // A new leader has no acknowledgement yet; its election was one.
+        since.is_none_or(|since| since <= self.0.config.timeouts.election_max)
+    }
+
+    fn leader_of(&self, id: u64, node: Option<&BasicNode>) -> Option<Leader> {
+        let id = NodeId(id);
+        if Some(id) == self.id() {
+            let MetaAddresses { http_addr, tcp_addr } = self.addresses();
+            return Some(Leader { id, http_addr, tcp_addr });
+        }
+        let data = self.data();
+        let known = data.node(id).and_then(|node| node.meta.clone());
+        match (known, node) {
+            (Some(meta), _) => Some(Leader { id, http_addr: meta.http_addr, tcp_addr: meta.tcp_addr }),
+            (None, Some(node)) => Some(Leader { id, http_addr: String::new(), tcp_addr: node.addr.clone() }),
+            (None, None) => None,
+        }
+    }
+
+    fn forward(&self, forward: &ForwardToLeader<u64, BasicNode>) -> ProposeError {
+        let leader = forward.leader_id.and_then(|id| self.leader_of(id, forward.leader_node.as_ref()));
+        leader.map_or(ProposeError::NoLeader, ProposeError::NotLeader)
+    }
+
+    fn facts(&self) -> LeaderFacts {
+        LeaderFacts {
+            now: self.0.env.now(),
+            random: self.0.env.random_u64(),
+            shard_groups_max: self.0.config.shard_groups_max,
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> MetaAddresses {
+        MetaAddresses { http_addr: self.0.config.http_addr.clone(), tcp_addr: self.0.config.tcp_addr.clone() }
+    }
+
+    fn stopped(&self) -> StartError {
+        let why = self.0.failure.borrow().clone();
+        StartError::Raft(why.unwrap_or_else(|| "raft stopped".to_owned()))
+    }
+
+    async fn wait_for_data(&self, wanted: impl Fn(&Data) -> bool) -> Result<Arc<Data>, StartError> {
+        let mut versions = self.subscribe();
+        tokio::select! {
+            data = versions.wait_for(|data| wanted(data)) => data.map(|data| Arc::clone(&data)).map_err(|_| self.stopped()),
+            why = self.failed() => Err(StartError::Raft(why)),
+        }
+    }
+
+    /// Writes down the membership, then takes part. In this order: a number is never used without being remembered.
+    async fn enter(&self, member: Member) -> Result<(), StartError> {
+        self.remember(member.clone()).await?;
+        self.run(member).await
+    }
+
+    pub(crate) async fn remember(&self, member: Member) -> std::io::Result<()> {
+        identity::store_member(&self.0.env, &self.0.config.dir, &member).await?;
+        self.0.cluster.store(member.cluster_id, Ordering::Relaxed);
+        *self.0.member.lock() = Some(member);
+        Ok(())
+    }
+
+    /// Starts Raft as a member.
+    async fn run(&self, mut member: Member) -> Result<(), StartError> {
+        let Inner { env, config, .. } = &*self.0;
+        let (id, lock) = (member.id, Arc::clone(&self.0.lock));
+        let log = LogStore::open(env, &config.dir.join(LOG), lock, self.0.incarnation, id).await?;
+        if !member.raft_started {
+            member.raft_started = true;
+            self.remember(member).await?;
+        }
+        let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
+        let machine = Machine::restore(env, snapshots, self.0.data.clone()).await?;
+        let network = Network(Arc::new(Peers {
+            transport: Arc::clone(&self.0.transport),
+            cluster: Arc::clone(&self.0.cluster),
+            data: self.subscribe(),
+            pause: config.timeouts.heartbeat,
+        }));
+        let raft_config = Arc::new(self.raft_config()?);
+        seed_election_dice(env.random_u64());
+        let raft = Raft::new(id.0, raft_config, network, log, machine).await;
+        let raft = raft.map_err(|error| StartError::Raft(error.to_string()))?;
+        if id == FIRST {
+            self.initialize(&raft).await?;
+        }
+        let tasks =
+            vec![env.spawn(tend::watch_failure(raft.clone(), self.0.failure.clone())), self.spawn_tending(&raft)];
+        *self.0.running.lock() = Some(Running { id, raft, tasks: Arc::new(Tasks(tasks)) });
+        Ok(())
+    }
+
+    /// The first node is a cluster by itself, unless it is one already.
+    async fn initialize(&self, raft: &Raft<TypeConfig>) -> Result<(), StartError> {
+        let failed = |error: &dyn fmt::Display| StartError::Raft(error.to_string());
+        if !raft.is_initialized().await.map_err(|error| failed(&error))? {
+            let alone = BTreeMap::from([(FIRST.0, BasicNode::new(&self.0.config.tcp_addr))]);
+            raft.initialize(alone).await.map_err(|error| failed(&error))?;
+        }
+        Ok(())
+    }
+
+    fn raft_config(&self) -> Result<openraft::Config, StartError> {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let timeouts = self.0.config.timeouts;
+        let snapshot_entries = self.0.config.snapshot_entries.max(1);
+        let config = openraft::Config {
+            cluster_name: "meta".to_owned(),
+            heartbeat_interval: ms(timeouts.heartbeat),
+            election_timeout_min: ms(timeouts.election_min),
+            election_timeout_max: ms(timeouts.election_max),
+            install_snapshot_timeout: SNAPSHOT_SEND_MS,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_entries),
+            max_in_snapshot_log_to_keep: snapshot_entries.saturating_mul(2),
+            ..openraft::Config::default()
+        };
+        config.validate().map_err(|error| StartError::Raft(error.to_string()))
+    }
+}

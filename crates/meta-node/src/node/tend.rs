@@ -1,0 +1,184 @@
+//! What a member does by itself: the leader keeps Raft's membership in step with the metadata, the others see to it that
+//! they vote and are known under their present addresses.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use env::TaskHandle;
+use meta::Command;
+use openraft::Raft;
+use tokio::sync::watch;
+
+use super::{FIRST, Inner, MetaNode, Running};
+use crate::identity::Member;
+use crate::join::{self, JoinRequest, Stage};
+use crate::raft::TypeConfig;
+
+/// How long to wait before something is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long the leader may take to make a voter of us.
+const PROMOTE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Whether anything is left to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Done,
+    Left,
+}
+
+/// Reports when Raft ends.
+pub(super) async fn watch_failure(raft: Raft<TypeConfig>, failure: watch::Sender<Option<String>>) {
+    let mut metrics = raft.metrics();
+    let why = match metrics.wait_for(|metrics| metrics.running_state.is_err()).await {
+        Ok(metrics) => metrics.running_state.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+        Err(_) => "raft ended".to_owned(),
+    };
+    tracing::error!(reason = why, "raft has ended");
+    failure.send_replace(Some(why));
+}
+
+impl MetaNode {
+    pub(super) fn spawn_tending(&self, raft: &Raft<TypeConfig>) -> TaskHandle<()> {
+        // Only a weak handle: the task belongs to the node, not the other way round.
+        let (node, raft) = (Arc::downgrade(&self.0), raft.clone());
+        self.0.env.spawn(tend(node, raft))
+    }
+
+    /// One look around.
+    async fn tend_once(&self) -> Work {
+        let Some(running) = self.running() else { return Work::Left };
+        let mut work = self.remember_servers().await;
+        let step = if self.is_leader(&running) { self.lead(&running).await } else { self.follow(&running).await };
+        if step == Work::Left {
+            work = Work::Left;
+        }
+        work
+    }
+
+    async fn lead(&self, running: &Running) -> Work {
+        if self.data().cluster_id() == 0 {
+            return self.register_first(running).await;
+        }
+        match self.reconcile_membership(running).await {
+            Ok(()) => self.announce_addresses(running).await,
+            Err(error) => {
+                tracing::warn!(%error, "raft membership does not follow the metadata yet");
+                Work::Left
+            }
+        }
+    }
+
+    /// The first entry of every cluster: its founder.
+    async fn register_first(&self, running: &Running) -> Work {
+        let Some(member) = self.member().filter(|_| running.id == FIRST) else { return Work::Left };
+        let facts = meta::LeaderFacts { random: member.cluster_id, ..self.facts() };
+        let addresses = self.addresses();
+        let command = Command::CreateMetaNode {
+            incarnation: self.incarnation(),
+            http_addr: addresses.http_addr,
+            tcp_addr: addresses.tcp_addr,
+        };
+        match self.propose_with(facts, &command).await {
+            Ok(_) => Work::Done,
+            Err(error) => {
+                tracing::warn!(%error, "the cluster cannot register its first node yet");
+                Work::Left
+            }
+        }
+    }
+
+    async fn follow(&self, running: &Running) -> Work {
+        let votes = {
+            let metrics = running.raft.server_metrics();
+            let metrics = metrics.borrow();
+            metrics.membership_config.voter_ids().any(|id| id == running.id.0)
+        };
+        if votes { self.announce_addresses(running).await } else { self.ask(running, Stage::Promote).await }
+    }
+
+    /// Tells the leader when this node has moved.
+    async fn announce_addresses(&self, running: &Running) -> Work {
+        let addresses = self.addresses();
+        let data = self.data();
+        let known = data.node(running.id).and_then(|node| node.meta.as_ref());
+        match known {
+            Some(meta) if meta.http_addr == addresses.http_addr && meta.tcp_addr == addresses.tcp_addr => Work::Done,
+            Some(_) => self.ask(running, Stage::Update).await,
+            // Not there yet, or not any more.
+            None => Work::Done,
+        }
+    }
+
+    async fn ask(&self, running: &Running, stage: Stage) -> Work {
+        let request = JoinRequest {
+            stage,
+            incarnation: self.incarnation(),
+            id: Some(running.id),
+            meta: Some(self.addresses()),
+            data: None,
+        };
+        if self.is_leader(running) {
+            return match self.admit(request).await {
+                Ok(_) => Work::Done,
+                Err(error) => {
+                    tracing::warn!(%error, ?stage, "refused");
+                    Work::Left
+                }
+            };
+        }
+        let mut servers = self.member().map(|member| member.meta_servers).unwrap_or_default();
+        servers.retain(|server| *server != self.0.config.http_addr);
+        if let Some(leader) = self.leader() {
+            servers.insert(0, leader.http_addr);
+        }
+        for server in &servers {
+            match join::ask_one(&self.0.env, server, &request, PROMOTE_DEADLINE).await {
+                Ok(_) => return Work::Done,
+                Err(error) => tracing::warn!(address = server, %error, ?stage, "meta node did not help"),
+            }
+        }
+        Work::Left
+    }
+
+    /// Keeps the list of meta nodes in `node.json`.
+    async fn remember_servers(&self) -> Work {
+        let data = self.data();
+        let servers: Vec<_> =
+            data.meta_nodes().filter_map(|node| node.meta.as_ref()).map(|meta| &meta.http_addr).collect();
+        let Some(member) = self.member() else { return Work::Left };
+        if servers.is_empty() || member.meta_servers.iter().collect::<Vec<_>>() == servers {
+            return Work::Done;
+        }
+        let meta_servers = servers.into_iter().cloned().collect();
+        match self.remember(Member { meta_servers, ..member }).await {
+            Ok(()) => Work::Done,
+            Err(error) => {
+                tracing::warn!(%error, "node.json cannot be written");
+                Work::Left
+            }
+        }
+    }
+}
+
+async fn tend(node: Weak<Inner>, raft: Raft<TypeConfig>) {
+    let mut server = raft.server_metrics();
+    let Some(mut data) = node.upgrade().map(|inner| inner.data.subscribe()) else { return };
+    loop {
+        server.mark_unchanged();
+        data.mark_unchanged();
+        let Some(inner) = node.upgrade() else { return };
+        let work = MetaNode(inner).tend_once().await;
+        let retry = async {
+            match work {
+                Work::Left => tokio::time::sleep(RETRY).await,
+                Work::Done => std::future::pending().await,
+            }
+        };
+        // Each of these only wakes us; nothing is lost when another comes first.
+        tokio::select! {
+            changed = server.changed() => if changed.is_err() { return },
+            changed = data.changed() => if changed.is_err() { return },
+            () = retry => {}
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Snapshots of the metadata in the directory `snapshots`, so that the log can be cut.
+//!
+//! A file holds the metadata after one entry of the log, and where in Raft that was. It is written beside, synced and
+//! renamed, so it is there wholly or not at all. The two newest stay: when the newest is damaged, the one before it and
+//! the log behind that do as well, for the log is kept longer than the distance of two snapshots.
+//!
+//! They are plain files rather than values in `raft.db` because redb does not give space back.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::Env;
+use openraft::SnapshotMeta;
+
+/// First bytes of a file; the last one is the version.
+const MAGIC: [u8; 8] = *b"MSMETAS\x01";
+/// Magic, checksum over all that follows, length of the description.
+const HEADER_BYTES: usize = 8 + 4 + 4;
+const SUFFIX: &str = ".snapshot";
+/// How many files stay.
+const KEPT: usize = 2;
+
+pub(crate) type Meta = SnapshotMeta<u64, openraft::BasicNode>;
+
+/// The directory.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotDir {
+    env: Env,
+    dir: PathBuf,
+}
+
+impl SnapshotDir {
+    /// Makes the directory when it is missing.
+    pub(crate) async fn open(env: &Env, dir: &Path) -> io::Result<SnapshotDir> {
+        let opened = SnapshotDir { env: env.clone(), dir: dir.to_owned() };
+        let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
+        env.blocking(move || fs.create_dir_durable(&dir)).await?;
+        Ok(opened)
+    }
+
+    /// The newest snapshot that can be read; also tells of damaged newer ones.
+    pub(crate) async fn newest(&self) -> io::Result<Option<(Meta, Bytes)>> {
+        let (fs, dir) = (Arc::clone(self.env.fs()), self.dir.clone());
+        self.env
+            .blocking(move || {
+                for name in names(&*fs, &dir)?.into_iter().rev() {
+                    match decode(&fs.read(&dir.join(&name))?) {
+                        Some(read) => return Ok(Some(read)),
+                        None => tracing::error!(file = name, "metadata snapshot is damaged, using the one before it"),
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Writes a snapshot; afterwards it is durable and the oldest ones are gone.
+    pub(crate) async fn write(&self, meta: Meta, data: Bytes) -> io::Result<()> {
+        let (fs, dir) = (Arc::clone(self.env.fs()), self.dir.clone());
+        self.env
+            .blocking(move || {
+                let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
+                fs.replace(&dir.join(format!("{index:020}-{term:020}{SUFFIX}")), &encode(&meta, &data))?;
+                let names = names(&*fs, &dir)?;
+                let old = names.len().saturating_sub(KEPT);
+                for name in &names[..old] {
+                    fs.remove_file(&dir.join(name))?;
+                }
+                if old > 0 { fs.sync_dir(&dir) } else { Ok(()) }
+            })
+            .await
+    }
+}
+
+/// Names of snapshot files, oldest first.
+fn names(fs: &dyn env::Fs, dir: &Path) -> io::Result<Vec<String>> {
+    let entries = fs.list(dir)?.into_iter().map(|entry| entry.name);
+    Ok(entries.filter(|name| name.ends_with(SUFFIX)).collect())
+}
+
+fn encode(meta: &Meta, data: &[u8]) -> Vec<u8> {
+    let description = rmp_serde::to_vec_named(meta).expect("writing to memory does not fail");
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + description.len() + data.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&u32::try_from(description.len()).expect("a few addresses").to_le_bytes());
+    bytes.extend_from_slice(&description);
+    bytes.extend_from_slice(data);
+    let crc = crc32fast::hash(&bytes[12..]);
+    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<(Meta, Bytes)> {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    if *magic != MAGIC || u32::from_le_bytes(*crc) != crc32fast::hash(rest) {
+        return None;
+    }
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (description, data) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    Some((rmp_serde::from_slice(description).ok()?, Bytes::copy_from_slice(data)))
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{CommittedLeaderId, LogId};
+
+    use super::*;
+
+    fn meta(index: u64) -> Meta {
+        Meta {
+            last_log_id: Some(LogId::new(CommittedLeaderId::new(1, 1), index)),
+            snapshot_id: format!("s{index}"),
+            ..Meta::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_two_newest_stay_and_a_damaged_one_is_passed_over() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let env = Env::real();
+        let snapshots = SnapshotDir::open(&env, &temp.path().join("snapshots")).await.expect("opens");
+        assert!(snapshots.newest().await.expect("readable").is_none());
+        for index in [5, 90, 300] {
+            snapshots.write(meta(index), Bytes::from(vec![1, 2, 3])).await.expect("written");
+        }
+        let (newest, data) = snapshots.newest().await.expect("readable").expect("there is one");
+        assert_eq!((newest, &data[..]), (meta(300), &[1, 2, 3][..]));
+        let names = names(&**env.fs(), &snapshots.dir).expect("listed");
+        assert_eq!(names.len(), KEPT);
+        let path = snapshots.dir.join(&names[1]);
+        let mut bytes = env.fs().read(&path).expect("read");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        env.fs().replace(&path, &bytes).expect("damaged");
+        assert_eq!(snapshots.newest().await.expect("readable").expect("the one before").0, meta(90));
+    }
+
+    #[test]
+    fn damage_is_found_at_every_byte() {
+        let bytes = encode(&meta(7), b"data");
+        assert!(decode(&bytes).is_some());
+        for index in 0..bytes.len() {
+            assert!(decode(&bytes[..index]).is_none(), "cut at {index}");
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 0x10;
+            assert!(decode(&damaged).is_none(), "flipped at {index}");
+        }
+    }
+}

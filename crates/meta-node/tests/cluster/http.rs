@@ -1,0 +1,214 @@
+//! The admin API as clients see it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::Env;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use meta::codec::decode_snapshot;
+use meta_node::http::redirect_router;
+use model::NodeId;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// Sends a request and gives the whole answer.
+pub(crate) async fn send(address: &str, request: http::Request<Full<Bytes>>) -> http::Response<Bytes> {
+    let env = Env::real();
+    let stream = env.connect(address).await.expect("connects");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks");
+    let driver = env.spawn(async move {
+        let _ = connection.await;
+    });
+    let (parts, body) = sender.send_request(request).await.expect("answers").into_parts();
+    let body = body.collect().await.expect("a whole body").to_bytes();
+    driver.abort();
+    http::Response::from_parts(parts, body)
+}
+
+async fn call(address: &str, method: &str, path: &str) -> http::Response<Bytes> {
+    let request = http::Request::builder().method(method).uri(path).header("host", address);
+    within(path, send(address, request.body(Full::default()).expect("well formed"))).await
+}
+
+async fn get_json(address: &str, path: &str) -> Value {
+    let answer = call(address, "GET", path).await;
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    serde_json::from_slice(answer.body()).expect("JSON")
+}
+
+pub(crate) async fn post(address: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, String) {
+    let request = http::Request::post(path).header("host", address).header("content-type", content_type);
+    let request = request.body(Full::new(Bytes::copy_from_slice(body))).expect("well formed");
+    let answer = within(path, send(address, request)).await;
+    (answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned())
+}
+
+fn text(answer: &http::Response<Bytes>) -> String {
+    String::from_utf8_lossy(answer.body()).into_owned()
+}
+
+#[tokio::test]
+async fn an_unjoined_node_says_so() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    let address = process.peer();
+    let status = get_json(&address, "/status").await;
+    assert_eq!((&status["leader"], &status["peers"], &status["nodeType"]), (&json!(""), &Value::Null, &json!("meta")));
+    assert_eq!(get_json(&address, "/peers").await, Value::Null);
+    let ping = call(&address, "GET", "/ping").await;
+    assert_eq!((ping.status().as_u16(), text(&ping).as_str()), (200, ""));
+    let watch = call(&address, "GET", "/?index=0").await;
+    assert_eq!(watch.status(), 503);
+    let request = meta_node::JoinRequest {
+        stage: meta_node::join::Stage::Register,
+        incarnation: meta::Incarnation(9),
+        id: None,
+        meta: None,
+        data: Some(meta_node::DataAddresses {
+            http_addr: "b:8086".to_owned(),
+            tcp_addr: "b:8088".to_owned(),
+            passive: false,
+        }),
+    };
+    let (status, body) = post(&address, "/join", "application/json", &request.to_json()).await;
+    assert_eq!((status, body.as_str()), (503, r#"{"error":"not part of a cluster","unjoined":true}"#));
+}
+
+#[tokio::test]
+async fn members_tell_of_the_cluster() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    second.join(&[&first]).await;
+    leader(&[&first, &second]).await;
+    for process in [&first, &second] {
+        sees(process, "both members", |data| data.meta_nodes().count() == 2).await;
+        let address = process.peer();
+        let status = get_json(&address, "/status").await;
+        assert_eq!(status["raftAddr"], json!(process.host.tcp_addr));
+        assert_eq!(status["httpAddr"], json!(address));
+        assert_eq!(status["peers"], json!(["a:8088", "b:8088"]));
+        assert_eq!(get_json(&address, "/peers").await, json!(["a:8088", "b:8088"]));
+        let lead = process.node.leader().expect("there is one").tcp_addr;
+        assert_eq!(status["leader"], json!(lead));
+        let ping = call(&address, "GET", "/ping").await;
+        assert_eq!(text(&ping), lead);
+        let all = call(&address, "GET", "/ping?all=true").await;
+        assert_eq!((all.status().as_u16(), text(&all)), (200, lead));
+        let cluster = get_json(&address, "/show-cluster").await;
+        assert_eq!(cluster["data"], json!([]));
+        assert_eq!(cluster["meta"][1]["addr"], json!(second.peer()));
+        assert_eq!(cluster["meta"][1]["tcpAddr"], json!("b:8088"));
+    }
+    let address = first.peer();
+    second.stop().await;
+    let all = call(&address, "GET", "/ping?all=true").await;
+    assert_eq!((all.status().as_u16(), text(&all).as_str()), (500, r#"{"error":"one or more metaservers not up"}"#));
+}
+
+#[tokio::test]
+async fn metadata_can_be_waited_for() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let now = call(&address, "GET", "/?index=0").await;
+    assert_eq!(now.headers()["content-type"], "application/octet-stream");
+    let data = decode_snapshot(now.body()).expect("metadata");
+    assert_eq!(data.meta_nodes().count(), 1);
+    let path = format!("/?index={}", data.index());
+    let (later, ()) = tokio::join!(call(&address, "GET", &path), async {
+        propose(&[&process], &create_database("db")).await;
+    });
+    assert!(decode_snapshot(later.body()).expect("metadata").database("db").is_some());
+    let bad = call(&address, "GET", "/?index=x").await;
+    assert_eq!((bad.status().as_u16(), text(&bad).as_str()), (400, r#"{"error":"error parsing index"}"#));
+}
+
+#[tokio::test]
+async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let request = http::Request::get("/peers").header("host", &address).header("X-Request-Id", "mine");
+    let answer = send(&address, request.body(Full::default()).expect("well formed")).await;
+    assert_eq!(answer.headers()["X-Influxdb-Version"], "1.12.4");
+    assert_eq!(answer.headers()["Influxdb-Metaindex"], process.node.data().index().to_string());
+    assert_eq!(
+        (&answer.headers()["Request-Id"], &answer.headers()["X-Request-Id"]),
+        (&"mine".parse().expect("ascii"), &"mine".parse().expect("ascii"))
+    );
+    let fresh = call(&address, "GET", "/peers").await;
+    let id = fresh.headers()["Request-Id"].to_str().expect("ascii").to_owned();
+    assert_eq!((id.len(), &id[14..15]), (36, "1"), "a time-based UUID: {id}");
+    let missing = call(&address, "GET", "/nope").await;
+    assert_eq!((missing.status().as_u16(), text(&missing).as_str()), (404, "404 page not found\n"));
+    let put = call(&address, "PUT", "/peers").await;
+    assert_eq!((put.status().as_u16(), text(&put).as_str()), (400, "\n"));
+    for bare in [missing, put] {
+        assert!(!bare.headers().contains_key("X-Influxdb-Version"));
+    }
+    for (method, path) in [("POST", "/leave"), ("GET", "/user"), ("DELETE", "/influxdb/v2/acl/grants/1")] {
+        let later = call(&address, method, path).await;
+        assert_eq!(later.status(), 501);
+        assert_eq!(text(&later), format!(r#"{{"error":"{method} {path} is not available in this release"}}"#));
+        assert!(later.headers().contains_key("X-InfluxDB-Error"));
+    }
+    let (status, _) = post(&address, "/join", "application/x-www-form-urlencoded", b"addr=b:8091").await;
+    assert_eq!(status, 501);
+}
+
+#[tokio::test]
+async fn a_follower_sends_joiners_to_the_leader() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    second.join(&[&first]).await;
+    let all = [&first, &second];
+    let leads = leader(&all).await;
+    let follower = all.iter().copied().find(|process| !std::ptr::eq(*process, leads)).expect("the other");
+    let request = meta_node::JoinRequest {
+        stage: meta_node::join::Stage::Update,
+        incarnation: meta::Incarnation(9),
+        id: Some(NodeId(7)),
+        meta: None,
+        data: Some(meta_node::DataAddresses {
+            http_addr: "b:8086".to_owned(),
+            tcp_addr: "b:8088".to_owned(),
+            passive: false,
+        }),
+    };
+    let sent = http::Request::post("/join").header("host", "x").header("content-type", "application/json");
+    let sent = sent.body(Full::new(Bytes::from(request.to_json()))).expect("well formed");
+    let answer = send(&follower.peer(), sent).await;
+    assert_eq!(answer.status(), 307);
+    assert_eq!(answer.headers()["location"], format!("http://{}/join", leads.peer()));
+    let (status, body) = post(&leads.peer(), "/join", "application/json", &request.to_json()).await;
+    assert_eq!(
+        (status, body.as_str()),
+        (404, r#"{"error":"node 7 of this directory is not a member of the cluster"}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_data_node_redirects_or_says_that_it_waits() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let (env, host) = (Env::real(), Host::new(temp.path(), "x", &switch).await);
+    let server = serve(&env, &host.http_addr, redirect_router(Arc::new(|| Some("meta1:8091".to_owned())))).await;
+    let answer = call(&host.http_addr, "GET", "/lease?name=x&nodeid=4").await;
+    assert_eq!(answer.status(), 307);
+    assert_eq!(answer.headers()["location"], "http://meta1:8091/lease?name=x&nodeid=4");
+    server.abort();
+    let other = Host::new(temp.path(), "y", &switch).await;
+    let _server = serve(&env, &other.http_addr, redirect_router(Arc::new(|| None))).await;
+    let answer = call(&other.http_addr, "POST", "/join").await;
+    assert_eq!(
+        (answer.status().as_u16(), text(&answer).as_str()),
+        (503, r#"{"error":"not part of a cluster","unjoined":true}"#)
+    );
+}

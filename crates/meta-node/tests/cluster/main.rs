@@ -1,0 +1,367 @@
+//! Whole clusters of meta nodes: forming, joining, losing, restarting, removing.
+
+mod harness;
+mod http;
+
+use std::sync::Arc;
+
+use env::Env;
+use meta::{Command, Reply};
+use meta_node::http::redirect_router;
+use meta_node::identity::load_member;
+use meta_node::join::{DataAddresses, fetch_data, join_data};
+use meta_node::{ProposeError, StartError};
+use model::{MetaIndex, NodeId, Timestamp};
+
+use self::harness::*;
+
+/// Three members: the first forms the cluster, the others join it.
+async fn three(root: &std::path::Path, switch: &Switch) -> [Process; 3] {
+    let first = Host::new(root, "a", switch).await.start().await;
+    assert_eq!(first.node.bootstrap().await.expect("forms"), NodeId(1));
+    let second = Host::new(root, "b", switch).await.start().await;
+    second.join(&[&first]).await;
+    let third = Host::new(root, "c", switch).await.start().await;
+    third.join(&[&first]).await;
+    [first, second, third]
+}
+
+#[tokio::test]
+async fn one_node_is_a_cluster_and_stays_one_after_a_restart() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    assert!(matches!(process.node.propose(&create_database("db")).await, Err(ProposeError::NoLeader)));
+    assert_eq!(process.node.bootstrap().await.expect("forms"), NodeId(1));
+    assert_eq!(process.node.bootstrap().await.expect("nothing to do"), NodeId(1));
+    propose(&[&process], &create_database("db")).await;
+    let before = process.node.data();
+    let process = process.stop().await.restart().await;
+    assert_eq!(process.node.id(), Some(NodeId(1)));
+    sees(&process, "what was committed", |data| data.database("db").is_some()).await;
+    assert_eq!(process.node.data().cluster_id(), before.cluster_id());
+    propose(&[&process], &create_database("db2")).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_join_at_once_both_get_in() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    let third = Host::new(temp.path(), "c", &switch).await.start().await;
+    let peers = [&first];
+    let (one, other) = tokio::join!(second.join(&peers), third.join(&peers));
+    let mut ids = [one.0, other.0];
+    ids.sort_unstable();
+    assert_eq!(ids, [2, 3]);
+    let all = [&first, &second, &third];
+    leader(&all).await;
+    for process in all {
+        eventually("all vote", async || (voters(process) == ["a:8088", "b:8088", "c:8088"]).then_some(())).await;
+    }
+    propose(&all, &create_database("db")).await;
+    for process in all {
+        sees(process, "the database everywhere", |data| data.database("db").is_some()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_leader_is_replaced_and_nothing_acknowledged_is_lost() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let processes = three(temp.path(), &switch).await;
+    let all: Vec<_> = processes.iter().collect();
+    propose(&all, &create_database("before")).await;
+    let old = leader(&all).await;
+    switch.cut(&old.host.tcp_addr);
+    let rest: Vec<_> = all.iter().copied().filter(|process| !std::ptr::eq(*process, old)).collect();
+    eventually("a new leader", async || {
+        let found = rest[0].node.leader()?;
+        (Some(found.id) != old.node.id()).then_some(())
+    })
+    .await;
+    propose(&rest, &create_database("after")).await;
+    // The old one cannot speak for the cluster any more.
+    let refused = within("an answer", old.node.propose(&create_database("lost"))).await;
+    assert!(matches!(refused, Err(ProposeError::NoLeader | ProposeError::Timeout(_))), "{refused:?}");
+    eventually("it knows", async || old.node.leader().is_none().then_some(())).await;
+    assert!(old.node.ensure_linearizable().await.is_err());
+    switch.heal(&old.host.tcp_addr);
+    sees(old, "it catches up", |data| data.database("after").is_some() && data.database("before").is_some()).await;
+    for process in &all {
+        assert!(process.node.data().database("lost").is_none());
+    }
+}
+
+#[tokio::test]
+async fn members_come_back_from_their_disks_without_joining() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    propose(&[&first, &second, &third], &create_database("one")).await;
+    let host = third.stop().await;
+    propose(&[&first, &second], &create_database("two")).await;
+    let third = host.restart().await;
+    assert_eq!(third.node.id(), Some(NodeId(3)));
+    sees(&third, "what it missed", |data| data.database("two").is_some()).await;
+    // All at once.
+    let hosts = [first.stop().await, second.stop().await, third.stop().await];
+    let mut processes = Vec::new();
+    for host in &hosts {
+        processes.push(host.restart().await);
+    }
+    let all: Vec<_> = processes.iter().collect();
+    propose(&all, &create_database("three")).await;
+    for process in all {
+        sees(process, "everything", |data| data.databases().len() == 3).await;
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_cut_and_a_newcomer_gets_a_snapshot() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::with_snapshots(temp.path(), "a", &switch, 10).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    for number in 0..60 {
+        propose(&[&first], &create_database(&format!("db{number}"))).await;
+    }
+    let snapshots = first.host.dir.join("snapshots");
+    let env = Env::real();
+    eventually("two snapshots", async || {
+        let files = env.fs().list(&snapshots).expect("listed");
+        (files.iter().filter(|file| file.name.ends_with(".snapshot")).count() == 2).then_some(())
+    })
+    .await;
+    let second = Host::with_snapshots(temp.path(), "b", &switch, 10).await.start().await;
+    second.join(&[&first]).await;
+    sees(&second, "all databases", |data| data.databases().len() == 60).await;
+    // Both restart from their snapshots.
+    let hosts = [first.stop().await, second.stop().await];
+    let (first, second) = (hosts[0].restart().await, hosts[1].restart().await);
+    propose(&[&first, &second], &create_database("last")).await;
+    for process in [&first, &second] {
+        sees(process, "everything", |data| data.databases().len() == 61).await;
+        process.node.data().validate().expect("consistent");
+    }
+}
+
+#[tokio::test]
+async fn a_removed_member_loses_its_vote_and_the_last_one_stays() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    let all = [&first, &second, &third];
+    let leads = leader(&all).await;
+    let follower = all.iter().copied().find(|process| !std::ptr::eq(*process, leads)).expect("there are two");
+    let gone = follower.node.id().expect("a member");
+    within("removal", leads.node.remove_member(gone)).await.expect("removed");
+    assert!(leads.node.data().node(gone).is_none());
+    eventually("two voters", async || (voters(leads).len() == 2).then_some(())).await;
+    let refused = leads.node.remove_member(gone).await.expect_err("gone already");
+    assert_eq!(refused.to_string(), "node not found");
+    let rest: Vec<_> = all.iter().copied().filter(|process| process.node.id() != Some(gone)).collect();
+    // The next newcomer gets a new number.
+    let newcomer = Host::new(temp.path(), "d", &switch).await.start().await;
+    assert_eq!(newcomer.join(&rest).await, NodeId(4));
+}
+
+#[tokio::test]
+async fn the_last_member_cannot_be_removed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let refused = process.node.remove_member(NodeId(1)).await.expect_err("the last");
+    assert_eq!(refused.to_string(), "unable to drop the final node in a cluster");
+}
+
+#[tokio::test]
+async fn a_wiped_node_comes_back_as_somebody_else() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    let host = third.stop().await;
+    eventually("the directory is empty", async || Env::real().fs().remove_dir_all(&host.dir).ok()).await;
+    let third = host.restart().await;
+    assert_eq!(third.node.id(), None, "nothing tells who it was");
+    assert_eq!(third.join(&[&first, &second]).await, NodeId(4));
+    let all = [&first, &second, &third];
+    let leads = leader(&all).await;
+    assert!(leads.node.data().node(NodeId(3)).is_none());
+    eventually("the old one votes no more", async || (voters(leads) == ["a:8088", "b:8088", "c:8088"]).then_some(()))
+        .await;
+    propose(&all, &create_database("db")).await;
+    sees(&third, "the database", |data| data.database("db").is_some()).await;
+}
+
+#[tokio::test]
+async fn a_node_that_merely_claims_an_address_does_not_throw_its_owner_out() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, _third] = three(temp.path(), &switch).await;
+    // As when two hosts have no name of their own.
+    let request = meta_node::JoinRequest {
+        stage: meta_node::join::Stage::Register,
+        incarnation: meta::Incarnation(99),
+        id: None,
+        meta: Some(meta_node::MetaAddresses {
+            http_addr: second.host.http_addr.clone(),
+            tcp_addr: second.host.tcp_addr.clone(),
+        }),
+        data: None,
+    };
+    let (status, body) = http::post(&first.host.http_addr, "/join", "application/json", &request.to_json()).await;
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains("which is alive"), "{body}");
+    assert!(first.node.data().node(second.node.id().expect("a member")).is_some());
+}
+
+#[tokio::test]
+async fn joiners_wait_for_a_cluster_and_pass_over_dead_addresses() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    let dead = Host::new(temp.path(), "dead", &switch).await.http_addr.clone();
+    let (second_node, peers) = (second.node.clone(), vec![format!("http://{dead}"), first.peer(), second.peer()]);
+    let waiting = Env::real().spawn(async move { second_node.join(&peers, None).await });
+    // Nobody has a cluster yet, and each of them says so.
+    let (status, body) = http::post(&first.peer(), "/join", "application/json", &[]).await;
+    assert_eq!(status, 400, "{body}");
+    assert!(!waiting.is_finished());
+    first.node.bootstrap().await.expect("forms");
+    let joined = within("join", waiting).await.expect("ran").expect("joins");
+    assert_eq!((joined.id, joined.cluster_id), (NodeId(2), first.node.data().cluster_id()));
+    assert_eq!(joined.meta_servers, [first.peer(), second.peer()]);
+    assert!(joined.data.node(NodeId(2)).is_some());
+}
+
+#[tokio::test]
+async fn a_join_that_was_cut_short_goes_on_after_a_restart() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    // It can register, but Raft does not reach it: it never gets its vote.
+    switch.cut("b:8088");
+    let (node, peers) = (second.node.clone(), vec![first.peer()]);
+    let joining = Env::real().spawn(async move { node.join(&peers, None).await.map(|joined| joined.id) });
+    eventually("registered", async || second.node.id()).await;
+    joining.abort();
+    assert!(joining.await.is_none(), "given up");
+    let host = second.stop().await;
+    switch.heal("b:8088");
+    let second = host.restart().await;
+    assert_eq!(second.node.id(), Some(NodeId(2)));
+    eventually("it votes", async || (voters(&second) == ["a:8088", "b:8088"]).then_some(())).await;
+    assert_eq!(second.join(&[&first]).await, NodeId(2), "nothing left to do");
+    propose(&[&first, &second], &create_database("db")).await;
+    sees(&second, "the database", |data| data.database("db").is_some()).await;
+    let member = load_member(&Env::real(), &host.dir).await.expect("read").expect("a member");
+    assert!(member.raft_started && member.id == NodeId(2));
+    eventually("the servers are remembered", async || {
+        (second.node.member()?.meta_servers == [first.peer(), second.peer()]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_that_moved_is_found_under_its_new_addresses() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    let moved = third.stop().await.moved("elsewhere").await;
+    let third = moved.restart().await;
+    sees(&first, "the new address", |data| {
+        let node = data.node(NodeId(3)).and_then(|node| node.meta.as_ref());
+        node.is_some_and(|meta| meta.tcp_addr == "elsewhere:8088" && meta.http_addr == moved.http_addr)
+    })
+    .await;
+    propose(&[&first, &second, &third], &create_database("db")).await;
+    sees(&third, "the database", |data| data.database("db").is_some()).await;
+}
+
+#[tokio::test]
+async fn directories_that_were_tampered_with_do_not_start() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    assert!(matches!(process.host.try_start().await, Err(StartError::InUse(_))));
+    process.node.bootstrap().await.expect("forms");
+    let host = process.stop().await;
+    drop(host.restart().await.stop().await);
+    let fs = Arc::clone(Env::real().fs());
+    let (node_json, log) = (host.dir.join("node.json"), host.dir.join("raft.db"));
+    let aside = host.dir.join("aside");
+    let start = async || loop {
+        match host.try_start().await {
+            Err(StartError::InUse(_)) => tokio::task::yield_now().await,
+            started => return started.err().map(|error| error.to_string()).unwrap_or_default(),
+        }
+    };
+    fs.rename(&node_json, &aside).expect("renamed");
+    let error = within("refusal", start()).await;
+    assert!(error.contains("raft.db is there but node.json is not"), "{error}");
+    fs.rename(&aside, &node_json).expect("renamed");
+    fs.rename(&log, &aside).expect("renamed");
+    let error = within("refusal", start()).await;
+    assert!(error.contains("this is node 1, but raft.db is missing"), "{error}");
+    fs.rename(&aside, &log).expect("renamed");
+    fs.replace(&host.dir.join("incarnation"), format!("{}\n", meta::Incarnation(5)).as_bytes()).expect("written");
+    let error = within("refusal", start()).await;
+    assert!(error.contains("raft.db belongs to node 1"), "{error}");
+}
+
+#[tokio::test]
+async fn many_ask_for_one_shard_group_and_get_the_same() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let data_node = Command::CreateDataNode {
+        incarnation: process.node.incarnation(),
+        http_addr: "a:8086".to_owned(),
+        tcp_addr: "a:8088".to_owned(),
+        passive: false,
+    };
+    assert_eq!(propose(&[&process], &data_node).await, Reply::Node(NodeId(1)), "one number for both roles");
+    propose(&[&process], &create_database("db")).await;
+    let ask =
+        Command::CreateShardGroups { database: "db".to_owned(), policy: String::new(), instants: vec![Timestamp(0)] };
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let (node, ask) = (process.node.clone(), ask.clone());
+            Env::real().spawn(async move { node.propose(&ask).await.expect("carried out").0 })
+        })
+        .collect();
+    let mut replies = Vec::new();
+    for task in asking {
+        replies.push(task.await.expect("ran"));
+    }
+    assert!(replies.iter().all(|reply| *reply == replies[0]));
+    assert_eq!(process.node.data().policy("db", "").expect("there").groups.len(), 1);
+    let limit = Command::CreateShardGroups {
+        database: "db".to_owned(),
+        policy: String::new(),
+        instants: (0..200).map(|week| Timestamp(week * 7 * 86_400 * 1_000_000_000)).collect(),
+    };
+    let refused = process.node.propose(&limit).await.expect_err("too many");
+    assert!(refused.to_string().contains("max-shard-groups-per-policy"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_data_node_joins_through_a_follower_and_is_sent_on() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    let all = [&first, &second, &third];
+    let leads = leader(&all).await;
+    let follower = all.iter().copied().find(|process| !std::ptr::eq(*process, leads)).expect("there are two");
+    let env = Env::real();
+    let dir = temp.path().join("data");
+    let addresses = DataAddresses { http_addr: "d:8086".to_owned(), tcp_addr: "d:8088".to_owned(), passive: false };
+    let peers = vec![follower.peer()];
+    let member = within("join", join_data(&env, &dir, &peers, addresses.clone())).await.expect("joins");
+    assert_eq!((member.id, member.meta), (NodeId(4), false));
+    assert_eq!(join_data(&env, &dir, &[], addresses).await.expect("nothing is asked").id, NodeId(4));
+    let data = within("metadata", fetch_data(&env, &member.meta_servers, MetaIndex(1))).await;
+    assert!(data.node(NodeId(4)).is_some_and(|node| node.data.is_some() && node.meta.is_none()));
+    // Its own 8091 sends everyone on.
+    let address = follower.peer();
+    let host = Host::new(temp.path(), "redirect", &switch).await;
+    let server = serve(&env, &host.http_addr, redirect_router(Arc::new(move || Some(address.clone())))).await;
+    let fifth = Host::new(temp.path(), "e", &switch).await.start().await;
+    let peers = vec![host.http_addr.clone()];
+    assert_eq!(within("join", fifth.node.join(&peers, None)).await.expect("joins").id, NodeId(5));
+    server.abort();
+    propose(&all, &create_database("db")).await;
+}
