@@ -245,7 +245,10 @@ impl Parser {
             return Err(Reason::KeyTooLong(key_end).into());
         }
         let fields_end = scan::fields(line, key_end, &mut self.fields)?;
-        let time = scan::time(line, fields_end, request.precision)?.unwrap_or(request.default_time);
+        let time = scan::time(line, fields_end.at, request.precision)?.unwrap_or(request.default_time);
+        if !fields_end.well_formed {
+            return Err(Reason::InvalidFieldFormat.into());
+        }
         let entry = match series {
             Series::Known(entry) => entry,
             Series::TimeTag(measurement) => return Err(Refusal::Point(DropReason::TimeTag { measurement })),

@@ -102,13 +102,21 @@ fn unhidden(line: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
     found.unwrap_or(line.len())
 }
 
-/// Reads the fields that start after `start`, the end of the series key, and tells where they end.
-pub(crate) fn fields(line: &[u8], start: usize, fields: &mut Vec<Field>) -> Result<usize, Reason> {
+/// The end of the fields of a line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct FieldsEnd {
+    pub(crate) at: usize,
+    /// The reference counts commas and equal signs and so lets through some fields that are not `key=value`, strings
+    /// with something behind them above all. We refuse them, once all else was found to be right.
+    pub(crate) well_formed: bool,
+}
+
+/// Reads the fields that start after `start`, the end of the series key.
+pub(crate) fn fields(line: &[u8], start: usize, fields: &mut Vec<Field>) -> Result<FieldsEnd, Reason> {
     fields.clear();
     let first = skip_whitespace(line, start);
     let mut at = first;
     let (mut equals, mut commas, mut quoted) = (0usize, 0usize, false);
-    // The reference counts commas and equal signs and so lets through some fields that are not `key=value`.
     let mut well_formed = true;
     let mut key = first;
     let mut string = None;
@@ -156,13 +164,14 @@ pub(crate) fn fields(line: &[u8], start: usize, fields: &mut Vec<Field>) -> Resu
     if quoted {
         return Err(Reason::UnbalancedQuotes);
     }
-    let end = at;
-    well_formed &= finish_string(&mut string, fields, end);
-    if equals == 0 || commas != equals - 1 || !well_formed {
+    well_formed &= finish_string(&mut string, fields, at);
+    if equals == 0 || commas != equals - 1 {
         return Err(Reason::InvalidFieldFormat);
     }
-    field_keys(line, start, end, fields)?;
-    Ok(end)
+    if well_formed {
+        field_keys(line, start, at, fields)?;
+    }
+    Ok(FieldsEnd { at, well_formed })
 }
 
 /// How far a string value was read.
