@@ -9,12 +9,12 @@ mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use influxql::ast::{Call, DataType, Direction, Expr as Ast, Field, Fill as AstFill, VarRef};
-use model::{TagFilter, TimeRange, Timestamp};
+use influxql::ast::{Call, DataType, Expr as Ast, Field, Fill as AstFill, VarRef};
+use model::{TagFilter, TimeRange};
 
 use crate::condition::{Split, split};
 use crate::error::PlanError;
-use crate::expr::{Expr, MathFunction};
+use crate::expr::{EXPR_HEIGHT_MAX, Expr, MathFunction};
 use crate::finish_plan::{Absent, FinishPlan, OutputColumn, Stream};
 use crate::operand::{Division, arithmetic, constant, math};
 use crate::output::type_of;
@@ -32,8 +32,10 @@ use columns::{ConditionNames, Origin, WantedColumn, WantedKind};
 pub(crate) struct Surroundings {
     /// Tags that they group by.
     group_by: BTreeSet<String>,
-    /// Nothing is read outside of this; `None` at the outermost statement.
+    /// What the outermost statement reads; nobody reads anything outside of it.
     clip: Option<TimeRange>,
+    /// What the next statement reads.
+    within: Option<TimeRange>,
     is_subquery: bool,
 }
 
@@ -56,9 +58,12 @@ pub(crate) fn build(resolved: &Resolved<'_>, around: &Surroundings) -> Result<Se
                 }
             }
             ResolvedSource::Subquery(inner) => {
-                let inner_plan = build(inner, &builder.surroundings())?;
+                let mut inner_plan = build(inner, &builder.surroundings(work.as_ref()))?;
                 let names: Vec<String> = inner_plan.outputs.iter().map(|output| output.name.clone()).collect();
-                for (name, plan) in builder.subquery_plans(inner, names, work.as_ref())? {
+                let plans = builder.subquery_plans(inner, names, work.as_ref())?;
+                // Nobody wants the rows of the others.
+                inner_plan.outputs.retain(|output| plans.iter().any(|(name, _)| *name == output.name));
+                for (name, plan) in plans {
                     let input = Input::Subquery { index: subqueries.len(), plan };
                     outputs.entry(name.into_bytes()).or_default().push(input);
                 }
@@ -105,11 +110,11 @@ impl<'a> Builder<'a> {
         let compiled = resolved.compiled;
         let window = compiled.window();
         let range = compiled.bounds.range();
-        let clip = around.clip.unwrap_or_else(|| {
-            let warmup = window.as_ref().filter(|_| compiled.wants_warmup);
-            let range = range.unwrap_or(TimeRange::ALL);
-            warmup.map_or(range, |window| extended(range, window.interval_ns(), compiled.direction))
-        });
+        let range = match around.within {
+            Some(within) => range.and_then(|range| range.intersect(within)),
+            None => range,
+        };
+        let clip = around.clip.or_else(|| compiled.read_range(None)).unwrap_or(TimeRange::ALL);
         let tags = resolved.group_by.iter().chain(&around.group_by);
         let mut group_by: Vec<_> = tags.map(|tag| (resolved.scope.raw(tag), tag.clone())).collect();
         group_by.sort();
@@ -132,9 +137,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn surroundings(&self) -> Surroundings {
+    fn surroundings(&self, work: Option<&Work>) -> Surroundings {
         let tags = self.group_by.iter().map(|(_, tag)| tag).chain(&self.by);
-        Surroundings { group_by: tags.cloned().collect(), clip: Some(self.clip), is_subquery: true }
+        Surroundings {
+            group_by: tags.cloned().collect(),
+            clip: Some(self.clip),
+            within: work.and_then(|work| self.read_range(work)).or(self.range),
+            is_subquery: true,
+        }
+    }
+
+    /// From the first instant that any call reads to the last.
+    fn read_range(&self, work: &Work) -> Option<TimeRange> {
+        let Work::Calls(calls) = work else { return self.range?.intersect(self.clip) };
+        let start = calls.iter().map(|call| call.range.start()).min()?;
+        let end = calls.iter().map(|call| call.range.end()).max()?;
+        TimeRange::new(start, end)
     }
 
     // Above the cut.
@@ -148,7 +166,9 @@ impl<'a> Builder<'a> {
         let names = if self.is_subquery { fields.iter().map(field_name).collect() } else { column_names(&fields) };
         let mut columns = Vec::with_capacity(fields.len() + tag_fields.len());
         for (field, name) in fields.iter().zip(names) {
-            columns.push(OutputColumn { name, expr: self.output_expr(&field.expr)? });
+            let expr = self.output_expr(&field.expr)?;
+            check_height(Some(&expr))?;
+            columns.push(OutputColumn { name, expr });
         }
         for field in &tag_fields {
             columns.push(OutputColumn { name: field_name(field), expr: self.output_expr(&field.expr)? });
@@ -337,6 +357,7 @@ impl<'a> Builder<'a> {
             Some(condition) => split(condition, &mut names)?,
             None => Split { series: TagFilter::All, rows: None },
         };
+        check_height(split.rows.as_ref())?;
         let ConditionNames { columns, asks_for_measurement, .. } = names;
         Ok(Filter { split, columns, asks_for_measurement })
     }
@@ -346,17 +367,9 @@ impl<'a> Builder<'a> {
         if matches!(filter.split.series, TagFilter::None) {
             return None;
         }
-        let range = match work {
-            Work::Rows { .. } => self.range?.intersect(self.clip)?,
-            Work::Calls(calls) => {
-                let start = calls.iter().map(|call| call.range.start()).min()?;
-                let end = calls.iter().map(|call| call.range.end()).max()?;
-                TimeRange::new(start, end)?
-            }
-        };
         Some(ShardPlan {
             measurement: measurement.to_vec(),
-            range,
+            range: self.read_range(work)?,
             direction: self.resolved.compiled.direction,
             columns: filter.columns.clone(),
             series: filter.split.series.clone(),
@@ -368,6 +381,14 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// Evaluation and the way over the wire recurse.
+fn check_height(expr: Option<&Expr>) -> Result<(), PlanError> {
+    match expr {
+        Some(expr) if expr.height() > EXPR_HEIGHT_MAX => Err(PlanError::new("expression is nested too deeply")),
+        _ => Ok(()),
+    }
+}
+
 /// The condition as one source sees it.
 struct Filter {
     split: Split,
@@ -375,14 +396,4 @@ struct Filter {
     columns: Vec<Column>,
     /// Whether it is different for another measurement.
     asks_for_measurement: bool,
-}
-
-/// A range and one window more, at the end where the rows begin. No bound stays no bound.
-fn extended(range: TimeRange, window_ns: i64, direction: Direction) -> TimeRange {
-    let (mut start, mut end) = (range.start(), range.end());
-    match direction {
-        Direction::Ascending => start = Timestamp(start.0.saturating_sub(window_ns)).max(Timestamp::MIN),
-        Direction::Descending => end = Timestamp(end.0.saturating_add(window_ns)),
-    }
-    TimeRange::new(start, end).unwrap_or(range)
 }

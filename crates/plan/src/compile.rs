@@ -9,7 +9,7 @@ mod call;
 mod dimension;
 
 use influxql::ast::{BinaryOp, Direction, Expr, Field, Fill, Literal, Measurement, SelectStatement, Source, Target};
-use model::Timestamp;
+use model::{TimeRange, Timestamp};
 
 use crate::error::PlanError;
 use crate::expr::MathFunction;
@@ -46,6 +46,7 @@ pub(crate) struct Compiled {
     pub(crate) sources: Vec<CompiledSource>,
     /// The condition without time.
     pub(crate) condition: Option<Expr>,
+    /// Its own; a subquery reads only what the statement around it lets it, too.
     pub(crate) bounds: Bounds,
     pub(crate) interval: Option<Interval>,
     /// The `GROUP BY` list without time: names, wildcards and patterns.
@@ -71,6 +72,15 @@ pub(crate) enum CompiledSource {
 }
 
 impl Compiled {
+    /// The range that is read, `within` that of the statement around this one: with a window more if a transformation
+    /// wants it. `None` when it is empty.
+    pub(crate) fn read_range(&self, within: Option<TimeRange>) -> Option<TimeRange> {
+        let own = self.bounds.range()?;
+        let own = within.map_or(Some(own), |within| own.intersect(within))?;
+        let warmup = self.window().filter(|_| self.wants_warmup);
+        Some(warmup.map_or(own, |window| extended(own, window.interval_ns(), self.direction)))
+    }
+
     /// The window, if the interval cuts anything.
     pub(crate) fn window(&self) -> Option<Window> {
         self.interval.and_then(|interval| Window::new(interval.length_ns, interval.offset_ns, self.zone.clone()))
@@ -79,7 +89,6 @@ impl Compiled {
 
 /// What a subquery takes over from the statement around it.
 struct Parent {
-    bounds: Bounds,
     interval: Option<Interval>,
     direction: Direction,
 }
@@ -110,7 +119,6 @@ fn compile_nested(
         if statement.order_by.is_some() && statement.direction() != parent.direction {
             return Err(PlanError::new("subqueries must be ordered in the same direction as the query itself"));
         }
-        bounds = bounds.intersect(parent.bounds);
         if interval.is_some() && fill == Fill::Null {
             fill = Fill::None;
         }
@@ -123,7 +131,7 @@ fn compile_nested(
     let fields = checker.compile_fields(&statement.fields)?;
     checker.check_together(&fields, fill)?;
 
-    let own = Parent { bounds, interval, direction };
+    let own = Parent { interval, direction };
     let sources = statement.sources.iter().map(|source| match source {
         Source::Measurement(measurement) => Ok(CompiledSource::Measurement(measurement.clone())),
         Source::Subquery(inner) => {
@@ -335,4 +343,14 @@ fn distinct_as_call(expr: Expr) -> Expr {
         Expr::Distinct(name) => Expr::call("distinct", vec![Expr::var(name)]),
         other => other,
     })
+}
+
+/// A range and one window more, at the end where the rows begin. No bound stays no bound.
+pub(crate) fn extended(range: TimeRange, window_ns: i64, direction: Direction) -> TimeRange {
+    let (mut start, mut end) = (range.start(), range.end());
+    match direction {
+        Direction::Ascending => start = Timestamp(start.0.saturating_sub(window_ns)).max(Timestamp::MIN),
+        Direction::Descending => end = Timestamp(end.0.saturating_add(window_ns)),
+    }
+    TimeRange::new(start, end).unwrap_or(range)
 }

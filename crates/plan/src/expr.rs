@@ -9,7 +9,8 @@
 
 use model::{FieldType, FieldValue, Pattern, TagTest};
 
-/// Most levels of an expression.
+/// Most levels of an expression in a plan. Somewhat more than the parser allows, because conversions and tests of tags
+/// add levels; few enough for recursion on the stack of a thread.
 pub const EXPR_HEIGHT_MAX: usize = 600;
 
 /// A typed expression. Built by the functions below, which keep the promises of [`Node`].

@@ -12,6 +12,7 @@
 //! Not here: defaults of databases and retention policies, which shards a plan goes to, and anything that touches a row.
 
 mod build;
+pub mod codec;
 mod compile;
 mod condition;
 mod describe;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod expr;
 pub mod finish_plan;
 mod fold;
+pub mod fuzzing;
 mod operand;
 mod output;
 mod resolve;
@@ -30,6 +32,7 @@ mod time_bounds;
 mod time_text;
 pub mod window;
 
+pub use codec::DecodeError;
 pub use compile::PlanContext;
 pub use error::PlanError;
 pub use expr::{Expr, MathFunction, Node, Operator};

@@ -60,7 +60,7 @@ impl Analysis {
     /// None where the time range is empty.
     pub fn needs(&self) -> Vec<Need> {
         let mut needs = Vec::new();
-        collect_needs(&self.compiled, &mut needs);
+        collect_needs(&self.compiled, None, &mut needs);
         needs
     }
 
@@ -89,19 +89,17 @@ impl Analysis {
     }
 }
 
-fn collect_needs(compiled: &Compiled, needs: &mut Vec<Need>) {
+fn collect_needs(compiled: &Compiled, within: Option<TimeRange>, needs: &mut Vec<Need>) {
+    let Some(range) = compiled.read_range(within) else { return };
     for source in &compiled.sources {
         match source {
-            CompiledSource::Measurement(measurement) => {
-                let Some(range) = compiled.bounds.range() else { continue };
-                needs.push(Need {
-                    database: measurement.database.clone().unwrap_or_default(),
-                    retention_policy: measurement.retention_policy.clone().unwrap_or_default(),
-                    name: measurement.name.clone(),
-                    range,
-                });
-            }
-            CompiledSource::Subquery(inner) => collect_needs(inner, needs),
+            CompiledSource::Measurement(measurement) => needs.push(Need {
+                database: measurement.database.clone().unwrap_or_default(),
+                retention_policy: measurement.retention_policy.clone().unwrap_or_default(),
+                name: measurement.name.clone(),
+                range,
+            }),
+            CompiledSource::Subquery(inner) => collect_needs(inner, Some(range), needs),
         }
     }
 }

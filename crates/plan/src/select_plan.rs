@@ -42,9 +42,12 @@ pub enum Input {
     },
     /// The rows of a subquery, of those series whose name is the measurement of the plan.
     ///
-    /// A field column is an output column of the subquery by name, a tag column is a tag of its series. Every row of
-    /// the subquery in range is a row for [`Work::Rows`](crate::Work::Rows), in the order in which the subquery gives
-    /// it (not merged by time). A call may read a tag column; it then sees strings.
+    /// A field column is the first output column of the subquery that has its name (names are not distinct here), or
+    /// null; a tag column is a tag of its series, as are the tags of tests and groups. Every row of the subquery is a
+    /// row for [`Work::Rows`](crate::Work::Rows), in the order in which the subquery gives it (not merged by time) and
+    /// whatever its time: windows begin before the range, predictions lie after it. Calls see all rows too; only where
+    /// calls have different ranges, a call does not see rows in windows before the first (descending: after the last)
+    /// of its range. A call may read a tag column; it then sees strings.
     Subquery {
         /// Index into [`SelectPlan::subqueries`].
         index: usize,
@@ -65,4 +68,18 @@ pub struct TargetPlan {
     /// Output columns that become tags of the points: the extra arguments of `top` and `bottom`. They are indexes into
     /// [`FinishPlan::columns`].
     pub tag_columns: Vec<usize>,
+}
+
+impl SelectPlan {
+    /// Calls `visit` with every plan for shards, those of subqueries included.
+    pub fn for_each_shard_plan(&self, visit: &mut impl FnMut(&ShardPlan)) {
+        for input in self.outputs.iter().flat_map(|output| &output.inputs) {
+            if let Input::Shards { plan, .. } = input {
+                visit(plan);
+            }
+        }
+        for subquery in &self.subqueries {
+            subquery.for_each_shard_plan(visit);
+        }
+    }
 }

@@ -57,6 +57,16 @@ pub enum ColumnKind {
     Tag,
 }
 
+impl ColumnKind {
+    /// The type of the values as the rows have them.
+    pub fn value_type(self) -> FieldType {
+        match self {
+            ColumnKind::Field(kind) => kind,
+            ColumnKind::Tag => FieldType::String,
+        }
+    }
+}
+
 /// What is done with the rows of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {

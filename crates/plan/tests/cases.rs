@@ -9,7 +9,7 @@ use std::path::Path;
 
 use influxql::ast::Statement;
 use model::{FieldType, Timestamp};
-use plan::{Catalog, PlanContext, Schema, Zone, analyse};
+use plan::{Catalog, PlanContext, Schema, ShardPlan, Zone, analyse};
 
 /// 2000-01-01T00:00:00Z
 const NOW: Timestamp = Timestamp(946_684_800_000_000_000);
@@ -65,9 +65,19 @@ fn answer(text: &str) -> String {
     influxql::visit::for_each_measurement_mut(&mut statement.sources, &mut qualify);
     let context = PlanContext { now: NOW, local_zone: Zone::get("Asia/Tokyo"), select_buckets_max: 1_000_000 };
     match analyse(&statement, &context).and_then(|analysis| analysis.plan(&catalog())) {
-        Ok(plan) => plan.to_string(),
+        Ok(plan) => {
+            plan.for_each_shard_plan(&mut comes_back);
+            plan.to_string()
+        }
         Err(error) => format!("error: {error}\n"),
     }
+}
+
+/// Every shard plan survives its way over the wire.
+fn comes_back(plan: &ShardPlan) {
+    let again = ShardPlan::decode(&plan.encode()).unwrap();
+    assert_eq!(again.to_string(), plan.to_string());
+    assert_eq!(again.encode(), plan.encode());
 }
 
 /// The file with the answers as they are now.

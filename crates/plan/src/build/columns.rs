@@ -80,10 +80,7 @@ pub(super) struct ConditionNames<'a> {
 
 impl ConditionNames<'_> {
     fn input(&mut self, column: Column) -> Expr {
-        let value_type = match column.kind {
-            ColumnKind::Field(kind) => kind,
-            ColumnKind::Tag => FieldType::String,
-        };
+        let value_type = column.kind.value_type();
         let known = self.columns.iter().position(|other| *other == column);
         let index = known.unwrap_or_else(|| {
             self.columns.push(column);

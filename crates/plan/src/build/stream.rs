@@ -3,9 +3,10 @@
 use influxql::ast::{Call, DataType, Fill as AstFill, FillNumber};
 use model::{FieldType, FieldValue, TimeRange, Timestamp};
 
+use super::Builder;
 use super::chain::{Chain, chain_of};
 use super::columns::WantedKind;
-use super::{Builder, extended};
+use crate::compile::extended;
 use crate::error::PlanError;
 use crate::expr::Expr;
 use crate::finish_plan::{Fill, RowTime, Stream};
