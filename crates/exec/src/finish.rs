@@ -207,7 +207,7 @@ fn open_blocks<'a>(
                 [only] => column_types(groups.shard, &only.auxiliary)?,
                 _ => Vec::new(),
             };
-            let inputs = CallInputs { shard: groups.shard, calls, auxiliary };
+            let inputs = CallInputs { shard: groups.shard, calls, auxiliary, as_given: groups.as_given };
             Ok(Blocks::Calls(Joined::new(plan, &inputs, states, budget)?))
         }
         _ => Err(ExecError::Mismatch("partial results of another kind of work")),
@@ -219,6 +219,8 @@ struct CallInputs<'a> {
     shard: &'a ShardPlan,
     calls: &'a [PartialCall],
     auxiliary: Vec<ColumnType>,
+    /// Whether points stay in the order in which they came.
+    as_given: bool,
 }
 
 /// The type of a column of rows.

@@ -22,7 +22,7 @@ pub(crate) type GroupKey = Box<[Arc<[u8]>]>;
 /// What one shard, or several, know of the answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Partial {
-    /// Whether rows stay in the order in which they stand here, as those of a subquery do.
+    /// Whether rows and points stay in the order in which they stand here, as those of a subquery may.
     pub(crate) as_given: bool,
     pub(crate) groups: BTreeMap<GroupKey, Body>,
 }

@@ -27,18 +27,27 @@ use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
 /// # Errors
 /// Those of the source, and the refusals of the budget.
 pub fn run_shard(plan: &ShardPlan, source: &dyn Source, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
-    run(plan, source, false, budget)
+    run(plan, source, Kept::WithValue, budget)
 }
 
-/// As [`run_shard`]. `as_given`: every row is one, even without a value, and rows keep the order of the source.
+/// Which rows are rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Those in which a field that the work reads has a value.
+    WithValue,
+    /// All, as in the answer of a subquery.
+    All,
+}
+
+/// As [`run_shard`].
 pub(crate) fn run(
     plan: &ShardPlan,
     source: &dyn Source,
-    as_given: bool,
+    kept: Kept,
     budget: &mut dyn Budget,
 ) -> Result<Partial, ExecError> {
-    let mut partial = Partial { as_given, ..Partial::default() };
-    let reader = Reader::new(plan, source, as_given);
+    let mut partial = Partial::default();
+    let reader = Reader::new(plan, source, kept);
     for (key, series) in groups(plan, source)? {
         let body = match &plan.work {
             Work::Rows { columns, limit } => rows::read(&reader, &series, columns, *limit, budget)?.map(Body::Rows),
@@ -69,7 +78,7 @@ struct Reader<'a> {
     source: &'a dyn Source,
     /// The fields among the columns.
     requests: Vec<FieldRequest>,
-    as_given: bool,
+    kept: Kept,
 }
 
 /// The columns of a batch, those that are tags included.
@@ -82,12 +91,12 @@ struct Batch {
 }
 
 impl<'a> Reader<'a> {
-    fn new(plan: &'a ShardPlan, source: &'a dyn Source, as_given: bool) -> Reader<'a> {
+    fn new(plan: &'a ShardPlan, source: &'a dyn Source, kept: Kept) -> Reader<'a> {
         let request = |column: &plan::Column| match column.kind {
             ColumnKind::Field(field_type) => Some(FieldRequest { name: column.name.clone(), field_type }),
             ColumnKind::Tag => None,
         };
-        Reader { plan, source, requests: plan.columns.iter().filter_map(request).collect(), as_given }
+        Reader { plan, source, requests: plan.columns.iter().filter_map(request).collect(), kept }
     }
 
     /// The position among the requested fields of a column that is a field.

@@ -8,11 +8,13 @@ pub(crate) mod best;
 pub(crate) mod selected;
 pub(crate) mod tally;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::Column;
 
 use crate::bytes::{DecodeError, Reader, Writer};
+use crate::columns;
 use crate::kernel::Ordered;
 use crate::run::Run;
 use crate::sum::DoubleSum;
@@ -311,6 +313,19 @@ pub(crate) enum Cells {
 }
 
 impl SeriesRows {
+    /// The rows at some positions.
+    pub(crate) fn slice(&self, range: Range<usize>) -> SeriesRows {
+        let cut = |cells: &Cells| match cells {
+            Cells::Field(column) => Cells::Field(columns::slice(column, range.clone())),
+            Cells::Tag(value) => Cells::Tag(Arc::clone(value)),
+        };
+        SeriesRows {
+            key: Arc::clone(&self.key),
+            times: self.times[range.clone()].to_vec(),
+            columns: self.columns.iter().map(cut).collect(),
+        }
+    }
+
     /// About how many bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let column = |cells: &Cells| match cells {

@@ -1,21 +1,22 @@
 //! The answer of a subquery as a source of rows for the query around it.
 //!
-//! Output columns become fields, the tags of the series become tags. Queries without aggregates see the rows in the order
-//! in which the subquery gives them, series after series; calls see the rows of each series in order of time, as those of
-//! any other source.
+//! Output columns become fields, the tags of the series become tags. Aggregates see the rows of each series in order of
+//! time, as those of any other source. Where the order matters, in queries without aggregates and to transformations of a
+//! column, it is that of the reference, see [`RowOrder`].
 
 use std::sync::Arc;
 
 use model::result::{Series, Value};
 use model::{Column, FieldType, FieldValue, TagFilter, Tags, TimeRange, Timestamp};
-use plan::{Direction, SelectPlan, ShardPlan, Work};
+use plan::{Direction, Function, Input, RowTime, SelectPlan, ShardPlan, Window, Work};
 
 use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::finish::Finish;
-use crate::partial::Partial;
-use crate::shard;
+use crate::partial::{Body, Partial};
+use crate::shard::{self, Kept};
 use crate::source::{FieldRequest, RowBatch, RowCursor, Source, SourceError, SourceSeries};
+use crate::state::SeriesRows;
 
 /// The rows of a subquery.
 #[derive(Debug)]
@@ -24,6 +25,18 @@ pub struct SubqueryRows {
     columns: Vec<(Vec<u8>, FieldType)>,
     series: Vec<InnerSeries>,
     direction: Direction,
+    order: RowOrder,
+}
+
+/// In which order the rows of several series come.
+#[derive(Clone, Debug, PartialEq)]
+enum RowOrder {
+    /// By time, then by series: the subquery has no aggregates, or its rows stand at the starts of windows.
+    Time,
+    /// Series after series: its rows are those of one window each.
+    Series,
+    /// By window, then by series: it has windows, but its rows stand at the times of points.
+    Window(Window),
 }
 
 #[derive(Debug)]
@@ -48,6 +61,7 @@ impl SubqueryRows {
             columns: typed.iter().map(|(_, name, field_type)| (name.clone(), *field_type)).collect(),
             series: Vec::new(),
             direction: plan.finish.direction,
+            order: row_order(plan),
         };
         let mut continues = false;
         for piece in pieces {
@@ -63,6 +77,24 @@ impl SubqueryRows {
             continues = piece.continues;
         }
         Ok(rows)
+    }
+}
+
+fn row_order(plan: &SelectPlan) -> RowOrder {
+    let work = plan.outputs.iter().flat_map(|output| &output.inputs).next().map(|input| match input {
+        Input::Shards { plan, .. } | Input::Subquery { plan, .. } => &plan.work,
+    });
+    let uncut = match work {
+        Some(Work::Calls(calls)) => calls.iter().all(|call| call.function == Function::Points),
+        Some(Work::Rows { .. }) | None => true,
+    };
+    match &plan.finish.window {
+        _ if uncut => RowOrder::Time,
+        None => RowOrder::Series,
+        Some(window) if plan.finish.streams.iter().any(|stream| stream.time == RowTime::Point) => {
+            RowOrder::Window(window.clone())
+        }
+        Some(_) => RowOrder::Time,
     }
 }
 
@@ -106,15 +138,46 @@ fn field_value(value: &Value) -> Option<FieldValue> {
 /// # Errors
 /// The refusals of the budget.
 pub fn run_subquery(plan: &ShardPlan, rows: &SubqueryRows, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
-    let as_given = matches!(plan.work, Work::Rows { .. });
-    shard::run(plan, &View { rows, as_given }, as_given, budget)
+    let in_order = match &plan.work {
+        Work::Rows { .. } => true,
+        Work::Calls(calls) => calls.iter().all(|call| call.function == Function::Points && call.range == plan.range),
+    };
+    let kept = if matches!(plan.work, Work::Rows { .. }) { Kept::All } else { Kept::WithValue };
+    let mut partial = shard::run(plan, &View { rows, in_order }, kept, budget)?;
+    partial.as_given = in_order && rows.order != RowOrder::Time;
+    if let RowOrder::Window(window) = &rows.order {
+        for body in partial.groups.values_mut() {
+            if let Body::Rows(pieces) = body {
+                *pieces = by_window(std::mem::take(pieces), window, rows.direction);
+            }
+        }
+    }
+    Ok(partial)
+}
+
+/// Cuts rows where the window changes and puts the pieces in the order of the windows.
+fn by_window(pieces: Vec<SeriesRows>, window: &Window, direction: Direction) -> Vec<SeriesRows> {
+    let mut cut: Vec<(i64, SeriesRows)> = Vec::new();
+    for piece in pieces {
+        let starts: Vec<i64> = piece.times.iter().map(|time| window.start(Timestamp(*time)).0).collect();
+        let mut from = 0;
+        for run in starts.chunk_by(|a, b| a == b) {
+            cut.push((run[0], piece.slice(from..from + run.len())));
+            from += run.len();
+        }
+    }
+    match direction {
+        Direction::Ascending => cut.sort_by_key(|(start, _)| *start),
+        Direction::Descending => cut.sort_by_key(|(start, _)| !*start),
+    }
+    cut.into_iter().map(|(_, piece)| piece).collect()
 }
 
 /// The rows of a subquery as one kind of work wants them.
 struct View<'a> {
     rows: &'a SubqueryRows,
     /// Whether in the order of the subquery, else in that of time.
-    as_given: bool,
+    in_order: bool,
 }
 
 impl Source for View<'_> {
@@ -144,7 +207,7 @@ impl Source for View<'_> {
         };
         let mut rows: Vec<usize> =
             (0..series.times.len()).filter(|row| range.contains(Timestamp(series.times[*row]))).collect();
-        if !self.as_given {
+        if !self.in_order {
             if direction != self.rows.direction {
                 rows.reverse();
             }

@@ -177,11 +177,12 @@ fn text(value: &Arc<[u8]>, texts: &mut BTreeMap<Arc<[u8]>, Arc<str>>) -> Option<
     Some(made)
 }
 
-/// The points of one call merged by time, the values as one column of `field_type`.
+/// The points of one call merged by time, the values as one column of `field_type`. `as_given`: in the order of `rows`.
 pub(super) fn merge_points(
     rows: Vec<SeriesRows>,
     field_type: FieldType,
     direction: Direction,
+    as_given: bool,
 ) -> Result<(Vec<i64>, Column), ExecError> {
     let values = |mut piece: SeriesRows| {
         piece.columns.truncate(1);
@@ -189,7 +190,7 @@ pub(super) fn merge_points(
     };
     // Shards send ascending points.
     let rows = rows.into_iter().map(values).collect();
-    let mut merge = Merge::new(rows, vec![ColumnType::Field(field_type)], Direction::Ascending, false)?;
+    let mut merge = Merge::new(rows, vec![ColumnType::Field(field_type)], Direction::Ascending, as_given)?;
     let (mut times, mut column) = (Vec::new(), Column::new(field_type));
     while let Some(block) = merge.next_block() {
         let Some(InputColumn::Column(values)) = block.inputs.into_iter().next() else { break };
@@ -199,7 +200,7 @@ pub(super) fn merge_points(
             column.push_from(&values, index);
         }
     }
-    if direction == Direction::Descending {
+    if direction == Direction::Descending && !as_given {
         turn_round(&mut times, &mut column);
     }
     Ok((times, column))

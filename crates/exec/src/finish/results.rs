@@ -114,7 +114,7 @@ pub(super) fn results(
             }
         }
         (Function::Points, States::Points(run)) => {
-            let (mut times, mut values) = merge::merge_points(all_rows(run), output, plan.direction)?;
+            let (mut times, mut values) = merge::merge_points(all_rows(run), output, plan.direction, inputs.as_given)?;
             if descending {
                 // Results ascend; the caller turns them round again.
                 times.reverse();
@@ -123,7 +123,7 @@ pub(super) fn results(
             return Ok(Results { starts: times.clone(), track: Track::new(times, values) });
         }
         (Function::Integral { unit_ns }, States::Points(run)) => {
-            let (times, values) = merge::merge_points(all_rows(run), input, Direction::Ascending)?;
+            let (times, values) = merge::merge_points(all_rows(run), input, Direction::Ascending, false)?;
             let areas = integral::areas(&times, &values, *unit_ns, plan.window.as_ref());
             for (start, area) in areas {
                 builder.value(start, &FieldValue::Float(area))?;

@@ -37,6 +37,8 @@ pub(crate) fn is_bare(plan: &ShardPlan, calls: &[PartialCall], call: &PartialCal
 struct Group<'a> {
     calls: Vec<Call<'a>>,
     cutter: Cutter<'a>,
+    /// Of all rows that are read.
+    range: TimeRange,
     /// Whether windows change nothing for any call.
     uncut: bool,
     ends: Option<Direction>,
@@ -61,6 +63,7 @@ impl<'a> Group<'a> {
         Ok(Group {
             calls: calls.iter().map(make).collect::<Result<_, ExecError>>()?,
             cutter: Cutter::new(plan.window.as_ref()),
+            range: plan.range,
             uncut: plan.window.is_none(),
             ends: ends(plan, calls),
             spans: Vec::new(),
@@ -144,7 +147,9 @@ impl<'a> Group<'a> {
             let uncut = self.uncut || is_uncut(&call.call.function);
             if cut != Some((call.call.range, uncut)) {
                 cut = Some((call.call.range, uncut));
-                let positions = positions(&batch.times, call.call.range, direction);
+                // Nothing needs to be cut off, and rows may be in an order other than that of time.
+                let all = call.call.range == self.range;
+                let positions = if all { 0..batch.times.len() } else { positions(&batch.times, call.call.range) };
                 if uncut {
                     Cutter::new(None).cut(&batch.times, positions, &mut self.spans);
                 } else {
@@ -187,12 +192,8 @@ fn ends(plan: &ShardPlan, calls: &[PartialCall]) -> Option<Direction> {
     }
 }
 
-/// The positions of the times inside `range`.
-fn positions(times: &[i64], range: TimeRange, direction: Direction) -> std::ops::Range<usize> {
-    if direction == Direction::Descending {
-        // Only read so when all times are inside.
-        return 0..times.len();
-    }
+/// The positions of the times inside `range`; they ascend.
+fn positions(times: &[i64], range: TimeRange) -> std::ops::Range<usize> {
     let start = times.partition_point(|time| *time < range.start().0);
     let end = times.partition_point(|time| *time < range.end().0);
     start..end.max(start)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plan::ColumnKind;
 
-use super::{Reader, any_valid};
+use super::{Kept, Reader, any_valid};
 use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::evaluate::{Truth, Vector};
@@ -46,7 +46,7 @@ fn read_series(
             Vector::Column(column) => Some(column.as_ref()),
             Vector::Constant(_) => None,
         });
-        let present = if reader.as_given { Truth::All } else { any_valid(fields) };
+        let present = if reader.kept == Kept::All { Truth::All } else { any_valid(fields) };
         let keep = batch.passing.clone().and(present);
         let Some(mask) = keep.mask() else { continue };
         let end = end_of(mask, batch.times.len(), left);

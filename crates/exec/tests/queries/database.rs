@@ -15,20 +15,20 @@ use crate::lines::Point;
 
 /// How points are spread over shards: by time and, within a time, by series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// Length of a shard group in nanoseconds.
-    pub group_ns: i64,
+    pub(crate) group_ns: i64,
     /// Shards of a group.
-    pub shards: u64,
+    pub(crate) shards: u64,
 }
 
 impl Cut {
     /// Everything in one shard.
-    pub const WHOLE: Cut = Cut { group_ns: i64::MAX, shards: 1 };
+    pub(crate) const WHOLE: Cut = Cut { group_ns: i64::MAX, shards: 1 };
 }
 
 /// A database with one retention policy.
-pub struct Database {
+pub(crate) struct Database {
     /// By the number of the shard group, then that of the shard.
     shards: BTreeMap<(i64, u64), MemorySource>,
     catalog: Catalog,
@@ -36,7 +36,7 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn new(points: &[Point], cut: Cut) -> Database {
+    pub(crate) fn new(points: &[Point], cut: Cut) -> Database {
         let mut shards: BTreeMap<(i64, u64), MemorySource> = BTreeMap::new();
         for point in points {
             let key = SeriesKey::new(&point.measurement, &point.tags);
@@ -54,17 +54,17 @@ impl Database {
         Database { shards, catalog, now: Timestamp(1_800_000_000_000_000_000) }
     }
 
-    pub fn at(mut self, now: i64) -> Database {
+    pub(crate) fn at(mut self, now: i64) -> Database {
         self.now = Timestamp(now);
         self
     }
 
-    pub fn shard_count(&self) -> usize {
+    pub(crate) fn shard_count(&self) -> usize {
         self.shards.len()
     }
 
     /// The whole answer of a query, or its error.
-    pub fn query(&self, text: &str) -> Result<Vec<Series>, String> {
+    pub(crate) fn query(&self, text: &str) -> Result<Vec<Series>, String> {
         let statements = influxql::parse::parse_query(text, &Params::new()).map_err(|error| error.to_string())?;
         let [Statement::Select(select)] = statements.as_slice() else { panic!("one SELECT: {text}") };
         let mut select = select.clone();
@@ -91,7 +91,7 @@ impl Database {
     }
 
     /// The answer as text: a line for each series and an indented one for each row.
-    pub fn show(&self, text: &str) -> String {
+    pub(crate) fn show(&self, text: &str) -> String {
         match self.query(text) {
             Err(error) => format!("error: {error}\n"),
             Ok(answer) if answer.is_empty() => "(empty)\n".to_owned(),
@@ -100,7 +100,7 @@ impl Database {
     }
 }
 
-pub fn show(answer: &[Series]) -> String {
+pub(crate) fn show(answer: &[Series]) -> String {
     let mut out = String::new();
     for series in answer {
         let tags: Vec<String> = series.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -4,15 +4,15 @@ use model::{FieldValue, Tags};
 
 /// One point.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    pub measurement: Vec<u8>,
-    pub tags: Tags,
-    pub fields: Vec<(Vec<u8>, FieldValue)>,
-    pub time: i64,
+pub(crate) struct Point {
+    pub(crate) measurement: Vec<u8>,
+    pub(crate) tags: Tags,
+    pub(crate) fields: Vec<(Vec<u8>, FieldValue)>,
+    pub(crate) time: i64,
 }
 
 /// The points of `text`, one a line; empty lines are passed over. Times must be there.
-pub fn parse(text: &str) -> Vec<Point> {
+pub(crate) fn parse(text: &str) -> Vec<Point> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(parse_line).collect()
 }
 

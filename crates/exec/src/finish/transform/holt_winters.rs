@@ -115,14 +115,16 @@ impl Model<'_> {
         sum
     }
 
-    /// The output of the model for the known values and `more` after them. The weights are first brought into 0..=1.
+    /// The output of the model for the known values and `more` after them. The weights are first brought into 0..=1, and
+    /// the season is left as it is at the end.
     fn forecast(&self, more: usize, parameters: &mut [f64]) -> Vec<f64> {
         parameters[..4].iter_mut().for_each(|weight| *weight = weight.clamp(0.0, 1.0));
         let (alpha, beta, gamma, phi) = (parameters[0], parameters[1], parameters[2], parameters[3]);
         let (mut level, mut trend) = (parameters[4], parameters[5]);
         let m = self.season;
         let seasonal = m > 1;
-        let mut ring: Vec<f64> = if seasonal { parameters[SEASON_AT..].to_vec() } else { Vec::new() };
+        // What the season has become stays in the parameters, as the weights do: the search goes on from there.
+        let ring = &mut parameters[SEASON_AT..];
         let mut out = Vec::with_capacity(self.values.len() + more);
         let mut y = self.values[0];
         out.push(y);
@@ -167,8 +169,9 @@ fn minimise(start: &[f64], f: impl Fn(&mut [f64]) -> f64) -> (f64, Vec<f64>) {
         }
     }
     let best = simplex.best();
-    let mut parameters = simplex.corners.swap_remove(best);
-    (f(&mut parameters), parameters)
+    let parameters = simplex.corners.swap_remove(best);
+    // What decides between starts is the value at the corrected place, as in the reference.
+    (f(&mut parameters.clone()), parameters)
 }
 
 struct Simplex {

@@ -41,9 +41,8 @@ pub(super) fn relative_strength(input: &Track, period: u64, hold: Option<u64>, w
 pub(super) fn chande_momentum(input: &Track, period: u64, hold: Option<u64>, warmup: Option<Warmup>) -> Track {
     let period = size(period).max(1);
     let Some(warmup) = warmup else {
-        let cold = period - 1;
-        let values = unsmoothed_momentum(&as_floats(&input.values), cold);
-        return held_back(input, values, hold.map_or(cold, size));
+        let values = unsmoothed_momentum(&as_floats(&input.values), period);
+        return held_back(input, values, hold.map_or(period - 1, size));
     };
     let mut moves = Moves::new(period, warmup);
     let momentum = |value: &f64| {
