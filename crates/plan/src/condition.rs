@@ -113,7 +113,7 @@ impl Split {
     }
 }
 
-fn all_of(one: TagFilter, other: TagFilter) -> TagFilter {
+pub(crate) fn all_of(one: TagFilter, other: TagFilter) -> TagFilter {
     match (one, other) {
         (TagFilter::All, other) | (other, TagFilter::All) => other,
         (TagFilter::None, _) | (_, TagFilter::None) => TagFilter::None,
@@ -133,7 +133,7 @@ fn all_of(one: TagFilter, other: TagFilter) -> TagFilter {
     }
 }
 
-fn any_of(one: TagFilter, other: TagFilter) -> TagFilter {
+pub(crate) fn any_of(one: TagFilter, other: TagFilter) -> TagFilter {
     match (one, other) {
         (TagFilter::None, other) | (other, TagFilter::None) => other,
         (TagFilter::All, _) | (_, TagFilter::All) => TagFilter::All,

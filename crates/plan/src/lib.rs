@@ -9,7 +9,8 @@
 //!   below looks at the syntax tree again.
 //! - Plans are data. Bytes that decode to a [`ShardPlan`] obey every invariant that its types promise.
 //!
-//! Not here: defaults of databases and retention policies, which shards a plan goes to, and anything that touches a row.
+//! Not here: which databases and retention policies exist (see [`rewrite::qualify`] for their defaults), which shards a
+//! plan goes to, and anything that touches a row.
 
 mod build;
 pub mod codec;
@@ -24,6 +25,7 @@ pub mod fuzzing;
 mod operand;
 mod output;
 mod resolve;
+pub mod rewrite;
 pub mod schema;
 pub mod select;
 pub mod select_plan;
