@@ -82,7 +82,7 @@ pub fn series_condition(
     }
     let mut checked = SeriesCondition { series: TagFilter::All, range: bounds.range(), has_time, values: Vec::new() };
     if let Some(rest) = &rest {
-        if !matches!(statement, SeriesStatement::Delete | SeriesStatement::DropSeries) {
+        if !statement.deletes() {
             check_operators(rest)?;
         }
         checked.series = filter(statement, rest, Some(&mut checked.values))?;
@@ -134,6 +134,10 @@ pub fn qualify<E: From<PlanError>>(
 }
 
 impl SeriesStatement {
+    fn deletes(self) -> bool {
+        matches!(self, SeriesStatement::Delete | SeriesStatement::DropSeries)
+    }
+
     /// What the statement is called in the message that it takes no time; `None` if it does take it.
     fn refuses_time(self) -> Option<&'static str> {
         match self {
@@ -213,8 +217,7 @@ fn comparison(
             return two_tags(statement, binary.op, &name.name, &other.name, whole);
         }
         (Expr::VarRef(name), operand) | (operand, Expr::VarRef(name)) => (&name.name, operand),
-        _ if statement == SeriesStatement::DropSeries => return Ok(TagFilter::None),
-        _ if statement == SeriesStatement::Delete => return Err(fields_not_supported()),
+        _ if statement.deletes() => return Err(fields_not_supported()),
         _ => return Err(PlanError::new(format!("left side of '{op}' must be a tag key"))),
     };
     let test = match operand {
@@ -223,7 +226,8 @@ fn comparison(
             match binary.op {
                 BinaryOp::Eq => TagTest::Equal(text),
                 BinaryOp::NotEq => TagTest::NotEqual(text),
-                _ => return Ok(TagFilter::None),
+                // The reference takes `>` for `!=` here, and deletes by it.
+                _ => return Err(PlanError::new("invalid tag comparison operator")),
             }
         }
         Expr::Literal(Literal::Regex(text)) => {
@@ -248,8 +252,7 @@ fn no_text(statement: SeriesStatement, op: &str) -> Result<TagFilter, PlanError>
         SeriesStatement::ShowMeasurements => {
             Err(PlanError::new(format!("right side of '{op}' must be a tag value string")))
         }
-        SeriesStatement::Delete => Err(fields_not_supported()),
-        SeriesStatement::DropSeries => Ok(TagFilter::None),
+        SeriesStatement::Delete | SeriesStatement::DropSeries => Err(fields_not_supported()),
         // A condition on a field, which says nothing about series.
         _ => Ok(TagFilter::All),
     }
@@ -265,9 +268,12 @@ fn two_tags(
 ) -> Result<TagFilter, PlanError> {
     match statement {
         SeriesStatement::ShowMeasurements => no_text(statement, op.as_str()),
-        SeriesStatement::ShowTagValues => Err(PlanError::new(format!(
-            "bad WHERE clause for metaquery; one term must be a string literal tag value within single quotes: {whole}"
-        ))),
+        // Nearly always a value in the wrong quotes, and nothing should be deleted by that.
+        SeriesStatement::ShowTagValues | SeriesStatement::Delete | SeriesStatement::DropSeries => {
+            Err(PlanError::new(format!(
+                "bad WHERE clause for metaquery; one term must be a string literal tag value within single quotes: {whole}"
+            )))
+        }
         _ => {
             let present =
                 |name: &str| TagFilter::Test { key: name.as_bytes().to_vec(), test: TagTest::NotEqual(Vec::new()) };

@@ -96,15 +96,19 @@ fn others_are_bounded_by_time() {
 }
 
 #[test]
-fn deletion_refuses_fields() {
-    use SeriesStatement::{Delete, DropSeries};
-    check(Delete, "h = 'a'", "100");
-    check(Delete, "h > 'a'", "000");
-    check_error(Delete, "v > 1", "fields not supported in WHERE clause during deletion");
-    check_error(Delete, "h = 5", "fields not supported in WHERE clause during deletion");
-    check_error(Delete, "v + 1 > 5", "fields not supported in WHERE clause during deletion");
-    check(DropSeries, "v > 500", "000");
-    check_error(DropSeries, "h = 'zz' AND 5", "invalid condition expression: 5");
+fn deletion_refuses_what_is_no_tag() {
+    for statement in [SeriesStatement::Delete, SeriesStatement::DropSeries] {
+        check(statement, "h = 'a'", "100");
+        check(statement, "s = 'zz'", "000");
+        for text in ["v > 1", "h = 5", "v + 1 > 5", "v = 1 AND h = 'a'", "foo(h) = 'zz'"] {
+            check_error(statement, text, "fields not supported in WHERE clause during deletion");
+        }
+        check_error(statement, "h > 'a'", "invalid tag comparison operator");
+        check_error(statement, "h = 'zz' AND 5", "invalid condition expression: 5");
+        let text =
+            "bad WHERE clause for metaquery; one term must be a string literal tag value within single quotes: h = a";
+        check_error(statement, "h = a", text);
+    }
 }
 
 #[test]
