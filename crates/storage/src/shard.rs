@@ -272,13 +272,9 @@ impl Shard {
 pub(crate) fn create(env: &Env, dir: &Path, manifest: &Manifest) -> std::io::Result<()> {
     let fs = env.fs();
     fs.create_dir_all(dir)?;
-    manifest.store(env, dir)?;
-    // The names on the way down: policy, database, store.
-    let mut parent = dir.parent();
-    for _ in 0..3 {
-        let Some(dir) = parent else { break };
-        fs.sync_dir(dir)?;
-        parent = dir.parent();
-    }
-    Ok(())
+    // The names on the way down: store, database, policy. All of them each time, since an earlier try may have failed
+    // between making and syncing them.
+    let parents: Vec<&Path> = dir.ancestors().skip(1).take(3).collect();
+    parents.iter().rev().try_for_each(|parent| fs.sync_dir(parent))?;
+    manifest.store(env, dir)
 }

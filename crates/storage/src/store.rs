@@ -67,7 +67,7 @@ impl Store {
         let dir = config.dir.clone();
         let io = |source| OpenError::Io { dir: dir.clone(), source };
         let marked = check_mark(&env, &dir)?;
-        env.fs().create_dir_all(&dir).map_err(io)?;
+        env.fs().create_dir_durable(&dir).map_err(io)?;
         let lock = env.fs().lock(&dir, LOCK_FILE).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::Locked(dir.clone()),
             _ => io(error),
@@ -288,9 +288,9 @@ fn write_mark(env: &Env, dir: &Path) -> io::Result<()> {
     let mut bytes = MARK_MAGIC.to_vec();
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    env.fs().replace(&dir.join(MARK_FILE), &bytes)?;
-    match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => env.fs().sync_dir(parent),
-        _ => Ok(()),
+    // Again where an earlier try made the directory and failed before it was durable.
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        env.fs().sync_dir(parent)?;
     }
+    env.fs().replace(&dir.join(MARK_FILE), &bytes)
 }

@@ -1,5 +1,7 @@
 //! The store from outside: what is written is read, after flushes, compactions, restarts and crashes.
 
+#[path = "it/crash.rs"]
+mod crash;
 #[path = "it/digest.rs"]
 mod digest;
 #[path = "it/model.rs"]

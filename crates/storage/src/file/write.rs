@@ -11,6 +11,7 @@ use block_codec::{block, integer};
 use env::{Env, File, OpenMode};
 use model::{Column, FieldType, ShardId, Stamp};
 use stdx::varint;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{self, BlockRef, ChunkIndex, ChunkRef, FieldIndex, Footer, FooterMeasurement, PageHead, PartRef};
 use super::stats::FieldStats;
@@ -49,7 +50,9 @@ impl FileWriter {
         let unfinished = PathBuf::from(unfinished);
         let file = env.fs().open(&unfinished, OpenMode::Create)?;
         file.set_len(0)?;
-        let identity = env.random_u64() | FILE_IDENTITY_BIT;
+        // With shard and number, so that even a generator that starts over gives no identity twice.
+        let place = [env.random_u64(), shard.0, number].map(u64::to_le_bytes).concat();
+        let identity = xxh3_64(&place) | FILE_IDENTITY_BIT;
         Ok(FileWriter {
             env: env.clone(),
             dir: dir.to_owned(),
