@@ -15,6 +15,7 @@ mod snapshot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,10 +28,13 @@ pub use link::{BoxFuture, LinkError, MetaLink, Proposed};
 pub use propose::ProposeError;
 pub use snapshot::OpenError;
 
-/// How long one question for newer metadata waits at the service.
-const WATCH_WAIT: Duration = Duration::from_secs(5);
+/// How long one question for newer metadata waits at the service. When nothing came, the leader is asked: the member that
+/// we wait at may be cut off from it, and a copy must not be older than 2 s while a leader can be reached.
+const WATCH_WAIT: Duration = Duration::from_millis(1_500);
 /// Pause after the service could not be asked.
 const WATCH_RETRY: Duration = Duration::from_millis(200);
+/// How long a version may take to come by itself before it is asked for.
+const CATCH_UP_PATIENCE: Duration = Duration::from_millis(50);
 /// `refresh` asks the service at most this often.
 const REFRESH_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// How long `refresh` waits for an answer.
@@ -47,8 +51,10 @@ pub struct MetaClient {
     link: Arc<dyn MetaLink>,
     /// Held while a version is written to the disk; the index that is there.
     persisted: Mutex<MetaIndex>,
-    /// Held while the service is asked by `refresh`; when it last answered.
-    refreshed: Mutex<Option<Duration>>,
+    /// How many questions `refresh` has begun to ask.
+    questions: AtomicU64,
+    /// Held while `refresh` asks: the number of the last question and when it was asked.
+    asked: Mutex<Option<(u64, Duration)>>,
 }
 
 impl MetaClient {
@@ -66,7 +72,8 @@ impl MetaClient {
             index: watch::channel(index).0,
             link,
             persisted: Mutex::new(index),
-            refreshed: Mutex::new(None),
+            questions: AtomicU64::new(0),
+            asked: Mutex::new(None),
         }))
     }
 
@@ -80,10 +87,16 @@ impl MetaClient {
         self.index.subscribe()
     }
 
-    /// Puts a version in place if it is newer than the present one, on the disk first.
+    /// Puts a version in place if it is newer than the present one, on the disk first. Metadata of another cluster is
+    /// refused.
     pub async fn install(&self, data: Arc<Data>) {
         let mut persisted = self.persisted.lock().await;
-        if data.index() <= *persisted {
+        let present = self.data();
+        if data.index() <= present.index() {
+            return;
+        }
+        if present.cluster_id() != 0 && data.cluster_id() != present.cluster_id() {
+            tracing::error!(ours = present.cluster_id(), theirs = data.cluster_id(), "metadata of another cluster");
             return;
         }
         let (env, file, copy) = (self.env.clone(), self.file.clone(), Arc::clone(&data));
@@ -93,39 +106,52 @@ impl MetaClient {
             // The node goes on with what it knows; after a restart it starts with the older copy and asks.
             Err(error) => tracing::warn!(%error, file = %self.file.display(), "metadata was not saved"),
         }
-        if data.index() > self.data.load().index() {
-            let index = data.index();
-            self.data.store(data);
-            self.index.send_replace(index);
-        }
+        let index = data.index();
+        self.data.store(data);
+        self.index.send_replace(index);
     }
 
-    /// Waits until the copy is at least at `index`; tells whether it is.
+    /// Waits until the copy is at least at `index`, and asks the service when it does not come by itself; tells whether it
+    /// is.
     pub async fn wait_for(&self, index: MetaIndex, within: Duration) -> bool {
         let mut changes = self.subscribe();
-        tokio::time::timeout(within, changes.wait_for(|known| *known >= index)).await.is_ok_and(|found| found.is_ok())
-    }
-
-    /// Asks the service once for anything newer: before "not found" is answered. Those who ask at the same time share
-    /// one question, and nothing is asked when the last answer is younger than 50 ms.
-    pub async fn refresh(&self) {
-        let began = self.env.monotonic();
-        let mut refreshed = self.refreshed.lock().await;
-        if refreshed.is_some_and(|at| at + REFRESH_INTERVAL_MIN > began) {
-            return;
-        }
-        let from = self.data().index();
-        let asked = self.env.monotonic();
-        match tokio::time::timeout(REFRESH_TIMEOUT, self.link.newer(from, Duration::ZERO)).await {
-            Ok(Ok(newer)) => {
-                *refreshed = Some(asked);
-                if let Some(data) = newer {
-                    self.install(data).await;
+        let arrives = async {
+            loop {
+                let arrival = changes.wait_for(|known| *known >= index);
+                match tokio::time::timeout(CATCH_UP_PATIENCE, arrival).await {
+                    Ok(known) => return known.is_ok(),
+                    Err(_) => self.refresh().await,
                 }
             }
+        };
+        tokio::time::timeout(within, arrives).await.unwrap_or(false)
+    }
+
+    /// Asks the leader once for anything newer: before "not found" is answered, somebody who created it elsewhere a
+    /// moment ago must be heard. Afterwards the copy has all that was decided before the call, unless no leader answered.
+    ///
+    /// Questions are 50 ms apart, however many ask: who comes while one is under way waits for the next, which begins
+    /// after they came and serves all who wait.
+    pub async fn refresh(&self) {
+        let wanted = self.questions.load(Ordering::Acquire) + 1;
+        let mut asked = self.asked.lock().await;
+        if let Some((number, at)) = *asked {
+            if number >= wanted {
+                return;
+            }
+            let since = self.env.monotonic().saturating_sub(at);
+            tokio::time::sleep(REFRESH_INTERVAL_MIN.saturating_sub(since)).await;
+        }
+        let number = self.questions.fetch_add(1, Ordering::AcqRel) + 1;
+        let at = self.env.monotonic();
+        let from = self.data().index();
+        match tokio::time::timeout(REFRESH_TIMEOUT, self.link.newer(from, Duration::ZERO)).await {
+            Ok(Ok(Some(data))) => self.install(data).await,
+            Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the metadata service was not asked"),
             Err(_) => tracing::debug!("the metadata service did not answer in time"),
         }
+        *asked = Some((number, at));
     }
 
     /// Follows the metadata service, for ever.
@@ -133,7 +159,7 @@ impl MetaClient {
         loop {
             match self.link.newer(self.data().index(), WATCH_WAIT).await {
                 Ok(Some(data)) => self.install(data).await,
-                Ok(None) => {}
+                Ok(None) => self.refresh().await,
                 Err(error) => {
                     tracing::debug!(%error, "the metadata service cannot be followed");
                     tokio::time::sleep(WATCH_RETRY).await;
