@@ -1,5 +1,7 @@
 //! Queries as text over rows in memory: parsed, planned, run over several shards, merged and finished.
 
+#[path = "queries/cases.rs"]
+mod cases;
 #[path = "queries/cuts.rs"]
 mod cuts;
 #[path = "queries/database.rs"]

@@ -27,13 +27,14 @@ pub(super) fn fill(
         return Ok(track);
     };
     let most = match plan.limit {
-        Some(limit) if stream.transforms.is_empty() => {
+        // A line goes to the next result, wherever that is.
+        Some(limit) if stream.transforms.is_empty() && stream.fill != Fill::Linear => {
             usize::try_from(limit.saturating_add(plan.offset)).unwrap_or(usize::MAX)
         }
         _ => usize::MAX,
     };
     let mut grid = Grid::new(window, stream.range, &starts, plan.direction);
-    let mut places = Places { times: Vec::new(), picks: Vec::new() };
+    let mut places = Places { times: Vec::new(), picks: Vec::new(), interval_ns: window.interval_ns() };
     let mut results = Ordered { starts: &starts, direction: plan.direction, taken: 0 };
     while places.times.len() < most {
         let Some(start) = grid.next() else { break };
@@ -137,6 +138,7 @@ impl Ordered<'_> {
 struct Places {
     times: Vec<i64>,
     picks: Vec<Option<usize>>,
+    interval_ns: i64,
 }
 
 impl Places {
@@ -195,10 +197,9 @@ impl Places {
         if !values.is_valid(left) || !values.is_valid(right) {
             return None;
         }
-        let line = |a: f64, b: f64| {
-            let slope = (b - a) / (self.times[right] - self.times[left]) as f64;
-            slope * (self.times[row] - self.times[left]) as f64 + a
-        };
+        // In windows rather than nanoseconds, so that an integer on the line is met exactly.
+        let windows = |from: usize, to: usize| ((self.times[to] - self.times[from]) / self.interval_ns) as f64;
+        let line = |a: f64, b: f64| (b - a) / windows(left, right) * windows(left, row) + a;
         match values.data() {
             ColumnData::Float(values) => Some(FieldValue::Float(line(values[left], values[right]))),
             ColumnData::Integer(values) => {
