@@ -118,8 +118,10 @@ impl MetaClient {
         let arrives = async {
             loop {
                 let arrival = changes.wait_for(|known| *known >= index);
-                match tokio::time::timeout(CATCH_UP_PATIENCE, arrival).await {
-                    Ok(known) => return known.is_ok(),
+                // What it borrows must not be held over the next await.
+                let arrived = tokio::time::timeout(CATCH_UP_PATIENCE, arrival).await.map(|known| known.is_ok());
+                match arrived {
+                    Ok(arrived) => return arrived,
                     Err(_) => self.refresh().await,
                 }
             }
