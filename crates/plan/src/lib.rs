@@ -18,6 +18,7 @@ mod compile;
 mod condition;
 mod describe;
 pub mod error;
+pub mod explain;
 pub mod expr;
 pub mod finish_plan;
 mod fold;

@@ -4,19 +4,20 @@
 //! statement ─▶ analyse ─▶ Analysis ─▶ needs ─▶ (coordinator asks shards) ─▶ Catalog ─▶ Analysis::plan ─▶ SelectPlan
 //! ```
 
-use influxql::ast::{MeasurementName, SelectStatement};
+use influxql::ast::{Expr, MeasurementName, SelectStatement, Source};
 use model::{TimeRange, Timestamp};
 
 use crate::build::{Surroundings, build};
 use crate::compile::{Compiled, CompiledSource, PlanContext, compile};
 use crate::error::PlanError;
-use crate::resolve::resolve;
+use crate::resolve::{Resolved, ResolvedSource, resolve};
 use crate::schema::Catalog;
 use crate::select_plan::SelectPlan;
 
 /// A statement that has been checked as far as is possible without its schema.
 #[derive(Clone, Debug)]
 pub struct Analysis {
+    statement: SelectStatement,
     compiled: Compiled,
     select_buckets_max: u64,
 }
@@ -40,7 +41,7 @@ pub struct Need {
 /// Everything that is wrong whatever the schema is.
 pub fn analyse(statement: &SelectStatement, context: &PlanContext) -> Result<Analysis, PlanError> {
     let compiled = compile(statement, context)?;
-    Ok(Analysis { compiled, select_buckets_max: context.select_buckets_max })
+    Ok(Analysis { statement: statement.clone(), compiled, select_buckets_max: context.select_buckets_max })
 }
 
 /// Checks and plans at once, for those who have the schema.
@@ -73,6 +74,15 @@ impl Analysis {
         build(&resolve(&self.compiled, catalog)?, &Surroundings::default())
     }
 
+    /// The statement with wildcards written out, types as casts, and no time in its conditions: the label that
+    /// `EXPLAIN ANALYZE` gives it.
+    ///
+    /// # Errors
+    /// As [`Analysis::plan`], for wildcards.
+    pub fn typed_statement(&self, catalog: &Catalog) -> Result<SelectStatement, PlanError> {
+        Ok(with_types(&self.statement, &resolve(&self.compiled, catalog)?))
+    }
+
     fn check_buckets(&self) -> Result<(), PlanError> {
         let most = self.select_buckets_max;
         let (Some(window), Some(range)) = (self.compiled.window(), self.compiled.bounds.range()) else { return Ok(()) };
@@ -87,6 +97,20 @@ impl Analysis {
         }
         Ok(())
     }
+}
+
+fn with_types(statement: &SelectStatement, resolved: &Resolved<'_>) -> SelectStatement {
+    let mut typed = statement.clone();
+    typed.fields.clone_from(&resolved.fields);
+    typed.condition.clone_from(&resolved.condition);
+    typed.dimensions.retain(|dimension| matches!(dimension.without_parens(), Expr::Call(_)));
+    typed.dimensions.extend(resolved.group_by.iter().map(|tag| Expr::var(tag.as_str())));
+    for (source, known) in typed.sources.iter_mut().zip(&resolved.sources) {
+        if let (Source::Subquery(inner), ResolvedSource::Subquery(known)) = (source, known) {
+            **inner = with_types(inner, known);
+        }
+    }
+    typed
 }
 
 fn collect_needs(compiled: &Compiled, within: Option<TimeRange>, needs: &mut Vec<Need>) {
