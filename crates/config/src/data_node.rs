@@ -41,6 +41,10 @@ pub struct DataNodeConfig {
     pub retention_autocreate: bool,
     /// A follower that hears nothing for this long stands for election.
     pub election_timeout: Duration,
+    /// How often a leader shows that it lives follows from this.
+    pub heartbeat_timeout: Duration,
+    /// A command that is not decided by then counts as undecided.
+    pub consensus_timeout: Duration,
     /// Shard groups that one policy may have.
     pub shard_groups_max: usize,
     /// Shards live here.
@@ -71,6 +75,14 @@ pub struct DataNodeConfig {
     pub handoff_bytes_max: u64,
     /// Kept for at most this long.
     pub handoff_age_max: Duration,
+    /// Entries on their way to one node at once.
+    pub handoff_concurrency: usize,
+    /// Bytes a second that are sent to one node; 0 for no limit.
+    pub handoff_bytes_per_second: u64,
+    /// Appends to one queue at once; 0 for no limit.
+    pub handoff_writes_pending_max: usize,
+    /// How often old entries and empty queues are looked for.
+    pub handoff_purge_interval: Duration,
     /// First pause between attempts to deliver.
     pub handoff_retry: Duration,
     /// Longest pause between attempts to deliver.
@@ -131,6 +143,8 @@ impl DataNodeConfig {
             http_bind: settings.text("http", "bind-address"),
             retention_autocreate: settings.bool("meta", "retention-autocreate").unwrap_or(true),
             election_timeout: settings.duration("meta", "election-timeout"),
+            heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
+            consensus_timeout: positive(settings, "meta", "consensus-timeout")?,
             shard_groups_max: count(settings, "meta", "max-shard-groups-per-policy")?,
             data_dir: settings.text("data", "dir").into(),
             wal_fsync_delay: settings.duration("data", "wal-fsync-delay"),
@@ -146,6 +160,10 @@ impl DataNodeConfig {
             handoff_dir: settings.text("hinted-handoff", "dir").into(),
             handoff_bytes_max: count(settings, "hinted-handoff", "max-size")? as u64,
             handoff_age_max: positive(settings, "hinted-handoff", "max-age")?,
+            handoff_concurrency: count(settings, "hinted-handoff", "retry-concurrency")?.max(1),
+            handoff_bytes_per_second: count(settings, "hinted-handoff", "retry-rate-limit")? as u64,
+            handoff_writes_pending_max: count(settings, "hinted-handoff", "max-writes-pending")?,
+            handoff_purge_interval: positive(settings, "hinted-handoff", "purge-interval")?,
             handoff_retry: positive(settings, "hinted-handoff", "retry-interval")?,
             handoff_retry_max: positive(settings, "hinted-handoff", "retry-max-interval")?,
             anti_entropy_enabled: settings.bool("anti-entropy", "enabled").unwrap_or(true),

@@ -1,0 +1,88 @@
+//! Which configuration file is used, and what comes of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use config::{DataNodeConfig, Settings, Warning};
+
+use crate::arguments::Run;
+
+/// A configuration that was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) settings: Settings,
+    /// The file, or `None` when there is none and defaults apply.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Finds the file, reads it, and puts the environment over it.
+pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
+    let (mut settings, file, warnings) = match file(flag) {
+        Some(path) => {
+            let text = std::fs::read(&path).with_context(|| format!("parse config: open {}", path.display()))?;
+            let text = decode(&text).ok_or_else(|| anyhow!("parse config: {} is no text", path.display()))?;
+            let (settings, warnings) = Settings::read(&path.display().to_string(), &text)?;
+            (settings, Some(path), warnings)
+        }
+        None => (Settings::default(), None, Vec::new()),
+    };
+    if file.is_none() {
+        use_home(&mut settings)?;
+    }
+    config::env_vars::apply(&mut settings, &|name| std::env::var(name).ok())?;
+    Ok(Found { settings, file, warnings })
+}
+
+/// The settings as the server needs them.
+pub(crate) fn node_config(found: &Found, run: &Run) -> anyhow::Result<DataNodeConfig> {
+    Ok(DataNodeConfig::new(&found.settings, run.join.as_deref(), run.hostname.as_deref())?)
+}
+
+fn file(flag: Option<&str>) -> Option<PathBuf> {
+    let named = flag.map(str::to_owned).or_else(|| std::env::var("INFLUXDB_CONFIG_PATH").ok());
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
+        return (named != "/dev/null").then(|| PathBuf::from(named));
+    }
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".influxdb/influxdb.conf"));
+    let usual = home.into_iter().chain([PathBuf::from("/etc/influxdb/influxdb.conf")]);
+    usual.into_iter().find(|path| path.exists())
+}
+
+/// Without a file the directories are below the home of the user.
+fn use_home(settings: &mut Settings) -> anyhow::Result<()> {
+    let home = std::env::var("HOME").map_err(|_| anyhow!("failed to determine current user for storage"))?;
+    for (table, name, folder) in
+        [("meta", "dir", "meta"), ("data", "dir", "data"), ("data", "wal-dir", "wal"), ("hinted-handoff", "dir", "hh")]
+    {
+        let key = config::keys::find(table, name).context("a key of ours")?;
+        settings.put_text(key, &format!("{home}/.influxdb/{folder}")).map_err(anyhow::Error::msg)?;
+    }
+    Ok(())
+}
+
+/// Text in UTF-8, or in UTF-16 with a byte order mark.
+fn decode(bytes: &[u8]) -> Option<String> {
+    let wide = |order: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| order([pair[0], pair[1]])).collect();
+        String::from_utf16(&units).ok()
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_may_be_wide() {
+        let wide: Vec<u8> = [0xfeff, u16::from(b'a'), 0xe4].iter().flat_map(|unit: &u16| unit.to_le_bytes()).collect();
+        assert_eq!(decode(&wide).as_deref(), Some("aä"));
+        assert_eq!(decode(b"a").as_deref(), Some("a"));
+        assert_eq!(decode(&[0xff, 0x00]), None);
+    }
+}

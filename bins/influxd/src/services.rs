@@ -1,0 +1,92 @@
+//! What the HTTP API calls, carried out by the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::{PointsWriter, QueryContext, Statements, WriteFailure};
+use http_api::{Health, Pending, QueryRequest, QueryService, Statistic, StatusService, WriteRequest, WriteService};
+use model::Timestamp;
+use model::result::Chunk;
+use telemetry::Metrics;
+use tokio::sync::mpsc::Receiver;
+
+/// When a client that met a full server should come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Queries.
+#[derive(Debug)]
+pub struct Queries(pub Arc<Statements>);
+
+impl QueryService for Queries {
+    fn query(&self, request: QueryRequest) -> Receiver<Chunk> {
+        let context =
+            QueryContext { db: request.db, rp: request.rp, read_only: request.read_only, node: request.node_id };
+        self.0.query(request.statements, context)
+    }
+}
+
+/// Writes.
+#[derive(Debug)]
+pub struct Writes(pub Arc<PointsWriter>);
+
+impl WriteService for Writes {
+    fn database_exists<'a>(&'a self, db: &'a str) -> Pending<'a, bool> {
+        Box::pin(self.0.database_exists(db))
+    }
+
+    fn write(&self, request: WriteRequest) -> Pending<'_, Result<(), http_api::WriteFailure>> {
+        Box::pin(async move {
+            let rp = request.rp.unwrap_or_default();
+            let written = self.0.write(&request.db, &rp, request.consistency, request.batch).await;
+            written.map_err(|failure| match failure {
+                WriteFailure::DatabaseNotFound(db) => http_api::WriteFailure::DatabaseNotFound(db),
+                WriteFailure::Partial { reason, dropped } => http_api::WriteFailure::Partial { reason, dropped },
+                WriteFailure::Refused(text) => http_api::WriteFailure::Invalid(text),
+                WriteFailure::Busy(text) => http_api::WriteFailure::Busy { text, retry_after: RETRY_AFTER },
+                failure @ (WriteFailure::PolicyNotFound(_) | WriteFailure::Timeout | WriteFailure::Failed(_)) => {
+                    http_api::WriteFailure::Failed(failure.to_string())
+                }
+            })
+        })
+    }
+}
+
+/// How the node is.
+#[derive(Debug)]
+pub struct NodeStatus {
+    /// Every metric of the process.
+    pub metrics: Metrics,
+    /// When the process started.
+    pub started: Timestamp,
+    /// How it was called.
+    pub command_line: Vec<String>,
+}
+
+impl StatusService for NodeStatus {
+    fn health(&self) -> Health {
+        Health::Pass
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    fn statistics(&self) -> Vec<Statistic> {
+        // One entry with every number that the metrics have, under their own names.
+        let text = self.metrics.render();
+        let numbers = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        let values: BTreeMap<String, i64> = numbers
+            .filter_map(|(name, value)| Some((name.trim_end_matches("_total").to_owned(), value.parse().ok()?)))
+            .collect();
+        vec![Statistic { name: "node".to_owned(), tags: BTreeMap::new(), values }]
+    }
+
+    fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        self.command_line.clone()
+    }
+}

@@ -1,0 +1,76 @@
+//! Dropping what is no longer kept: groups that a policy has outlived, and shards that the metadata has dropped.
+//!
+//! A shard on this node's disk is dropped only when the metadata is sure to have known it once: its number is not above
+//! the largest ever given, and it is in no live group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::Env;
+use hinted_handoff::Queues;
+use meta::{Command, Data};
+use meta_client::MetaClient;
+use model::{ShardGroupId, ShardId, Timestamp};
+
+use crate::local::LocalShards;
+
+/// Groups whose points are all older than their policy keeps them, as (database, policy, group).
+pub fn expired(data: &Data, now: Timestamp) -> Vec<(String, String, ShardGroupId)> {
+    let mut found = Vec::new();
+    for database in data.databases() {
+        for policy in &database.policies {
+            for group in policy.live_groups() {
+                if group.expires_at(policy).is_some_and(|at| at < now) {
+                    found.push((database.name.to_string(), policy.name.to_string(), group.id));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Shards on the disk that are in no live group any more.
+pub fn dropped(data: &Data, on_disk: &[ShardId]) -> Vec<ShardId> {
+    let live: std::collections::BTreeSet<ShardId> = data.live_shards().map(|place| place.shard.id).collect();
+    on_disk.iter().copied().filter(|shard| *shard <= data.shard_id_max() && !live.contains(shard)).collect()
+}
+
+/// Drops local shards as the metadata changes, for ever.
+pub async fn run_drops(env: Env, meta: Arc<MetaClient>, local: Arc<LocalShards>, handoff: Option<Arc<Queues>>) {
+    let mut changes = meta.subscribe();
+    loop {
+        let on_disk: Vec<ShardId> = local.store().shards().into_iter().map(|shard| shard.id).collect();
+        for shard in dropped(&meta.data(), &on_disk) {
+            let (local, handoff) = (Arc::clone(&local), handoff.clone());
+            let result = env.blocking(move || {
+                local.forget(shard);
+                if let Some(handoff) = handoff {
+                    // Hints for a shard that is gone are refused by its owners; dropping them saves the trip.
+                    let _ = handoff.drop_shard(shard);
+                }
+                local.store().drop_shard(shard)
+            });
+            match result.await {
+                Ok(()) => tracing::info!(shard = shard.0, "a shard was dropped"),
+                Err(error) => tracing::warn!(shard = shard.0, %error, "a shard was not dropped"),
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Marks expired groups as deleted every `interval`, for ever. Every node does it; the command is idempotent.
+pub async fn run_retention(env: Env, meta: Arc<MetaClient>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        for (database, policy, group) in expired(&meta.data(), env.now()) {
+            let command = Command::DeleteShardGroup { database, policy, group };
+            match meta.propose(command).await {
+                Ok(_) => tracing::info!(group = group.0, "a shard group expired"),
+                Err(error) => tracing::warn!(group = group.0, %error, "an expired shard group was not deleted"),
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The shards that this node holds, and how far they can be trusted.
+//!
+//! A copy may lack rows: the node was away while others took writes. So after a start, and after most of the other
+//! owners were out of reach, every copy that has others is *behind* until it was compared with one of them and what it
+//! lacked was fetched; a copy that should have been there at the start and has no directory on the disk is *blank*. A
+//! copy that is behind answers only when nobody better is left, a blank one never.
+//!
+//! A shard that was made after the start is whole from its beginning: whatever this node does not take is kept for it as
+//! a hint, and the one who keeps it says so.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use meta_client::MetaClient;
+use model::{NodeId, ShardId, Stamp, TagFilter, TimeRange};
+use parking_lot::Mutex;
+use storage::{Origin, Shard, ShardReader, Store, WriteError, Written};
+
+/// How far a copy can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It has what it should.
+    Whole,
+    /// It may lack rows.
+    Behind,
+    /// It has nothing.
+    Blank,
+}
+
+/// Why this node cannot do something with a shard.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The metadata does not name this node as an owner.
+    #[error("this node does not own shard {0}")]
+    NotOwner(ShardId),
+    /// The copy has nothing yet.
+    #[error("shard {0} has not been rebuilt on this node yet")]
+    Blank(ShardId),
+    /// The copy may lack rows.
+    #[error("shard {0} has not been compared with its other copies yet")]
+    Behind(ShardId),
+    /// The shard cannot be made.
+    #[error(transparent)]
+    Shard(#[from] storage::ShardError),
+    /// The shard cannot be read.
+    #[error(transparent)]
+    Read(#[from] storage::ReadError),
+    /// The shard cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The shards of this node.
+#[derive(Debug)]
+pub struct LocalShards {
+    me: NodeId,
+    meta: Arc<MetaClient>,
+    store: Arc<Store>,
+    /// The largest shard number when the node started; those above are whole from their beginning.
+    started_at: ShardId,
+    /// What is known better than by `started_at`.
+    known: Mutex<HashMap<ShardId, Trust>>,
+}
+
+impl LocalShards {
+    /// Nothing is trusted yet.
+    pub fn new(me: NodeId, meta: Arc<MetaClient>, store: Arc<Store>) -> LocalShards {
+        let started_at = meta.data().shard_id_max();
+        LocalShards { me, meta, store, started_at, known: Mutex::default() }
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// How far the copy of `shard` can be trusted.
+    ///
+    /// # Errors
+    /// `NotOwner` when there should be none.
+    pub fn trust(&self, shard: ShardId) -> Result<Trust, LocalError> {
+        let data = self.meta.data();
+        let place = data.shard(shard).filter(|place| place.shard.is_owned_by(self.me));
+        let place = place.ok_or(LocalError::NotOwner(shard))?;
+        if place.shard.owners.len() == 1 {
+            return Ok(Trust::Whole);
+        }
+        if let Some(trust) = self.known.lock().get(&shard) {
+            return Ok(*trust);
+        }
+        if shard > self.started_at {
+            return Ok(Trust::Whole);
+        }
+        Ok(if self.store.shard(shard).is_some() { Trust::Behind } else { Trust::Blank })
+    }
+
+    /// The copy was compared with another and lacks nothing that one has, or it is the first there is.
+    pub fn mark_whole(&self, shard: ShardId) {
+        self.known.lock().insert(shard, Trust::Whole);
+    }
+
+    /// The copy may lack rows from now on. A blank one stays blank.
+    pub fn mark_behind(&self, shard: ShardId) {
+        if self.trust(shard).is_ok_and(|trust| trust == Trust::Whole) {
+            self.known.lock().insert(shard, Trust::Behind);
+        }
+    }
+
+    /// The shards that this node should hold in company of others, with how far each can be trusted.
+    pub fn shared(&self) -> Vec<(ShardId, Trust)> {
+        let data = self.meta.data();
+        let mine = data.live_shards().filter(|place| place.shard.is_owned_by(self.me) && place.shard.owners.len() > 1);
+        let ids: Vec<ShardId> = mine.map(|place| place.shard.id).collect();
+        ids.into_iter().filter_map(|shard| Some((shard, self.trust(shard).ok()?))).collect()
+    }
+
+    /// Forgets a copy.
+    pub fn forget(&self, shard: ShardId) {
+        self.known.lock().remove(&shard);
+    }
+
+    /// A snapshot to answer from. `None` when the copy is whole and has never been written to.
+    ///
+    /// # Errors
+    /// `Behind` unless that is accepted, `Blank`, `NotOwner`, and what the store says.
+    pub fn read(&self, shard: ShardId, accept_behind: bool) -> Result<Option<ShardReader>, LocalError> {
+        match self.trust(shard)? {
+            Trust::Whole => {}
+            Trust::Behind if accept_behind => {}
+            Trust::Behind => return Err(LocalError::Behind(shard)),
+            Trust::Blank => return Err(LocalError::Blank(shard)),
+        }
+        let Some(open) = self.store.shard(shard) else { return Ok(None) };
+        Ok(Some(open.read()?))
+    }
+
+    /// Writes to a copy, which is made when there is none yet. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// `NotOwner`, and what the store says.
+    pub fn write(
+        &self,
+        shard: ShardId,
+        stamp: Stamp,
+        batch: &model::Batch,
+        record: Option<&[u8]>,
+        origin: Origin,
+    ) -> Result<Written, LocalError> {
+        Ok(self.open(shard)?.write(stamp, batch, record, origin)?)
+    }
+
+    /// The copy of a shard, made when there is none yet.
+    ///
+    /// # Errors
+    /// `NotOwner`, and what the store says.
+    pub fn open(&self, shard: ShardId) -> Result<Arc<Shard>, LocalError> {
+        if let Some(open) = self.store.shard(shard) {
+            return Ok(open);
+        }
+        let data = self.meta.data();
+        let place = data.shard(shard).filter(|place| place.shard.is_owned_by(self.me));
+        let place = place.ok_or(LocalError::NotOwner(shard))?;
+        // A blank copy stays blank when a write makes its directory.
+        if let Ok(Trust::Blank) = self.trust(shard) {
+            self.known.lock().insert(shard, Trust::Blank);
+        }
+        self.store.create_shard(shard, &place.database.name, &place.policy.name)?;
+        self.store.shard(shard).ok_or(LocalError::NotOwner(shard))
+    }
+}
+
+/// A snapshot of a shard as something that plans can be run over.
+#[derive(Debug)]
+pub struct ShardSource(pub ShardReader);
+
+impl exec::Source for ShardSource {
+    fn series(
+        &self,
+        measurement: &[u8],
+        filter: &TagFilter,
+    ) -> Result<Vec<exec::source::SourceSeries>, exec::source::SourceError> {
+        let found = self.0.series(measurement, filter).into_iter();
+        Ok(found
+            .map(|series| exec::source::SourceSeries { handle: series.handle, key: series.key, tags: series.tags })
+            .collect())
+    }
+
+    fn rows<'a>(
+        &'a self,
+        handle: u64,
+        fields: &[exec::source::FieldRequest],
+        range: TimeRange,
+        direction: influxql::ast::Direction,
+    ) -> Result<Box<dyn exec::source::RowCursor + 'a>, exec::source::SourceError> {
+        let fields: Vec<(&[u8], model::FieldType)> =
+            fields.iter().map(|field| (field.name.as_slice(), field.field_type)).collect();
+        let descending = direction == influxql::ast::Direction::Descending;
+        Ok(Box::new(Cursor(self.0.rows(handle, &fields, range, descending))))
+    }
+}
+
+struct Cursor(storage::RowCursor);
+
+impl exec::source::RowCursor for Cursor {
+    fn next(&mut self) -> Result<Option<exec::source::RowBatch>, exec::source::SourceError> {
+        let rows = self.0.next().map_err(|error| exec::source::SourceError::Read(Box::new(error)))?;
+        Ok(rows.map(|rows| exec::source::RowBatch { times: rows.times, columns: rows.columns }))
+    }
+}

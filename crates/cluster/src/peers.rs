@@ -1,0 +1,243 @@
+//! The other nodes: where they are, whether they answer, and calls to them.
+//!
+//! Every message carries a header with the sender's metadata version and hybrid clock, and every answer is looked at for
+//! the same. Every node asks every other how it is each [`HEARTBEAT_INTERVAL`], which also carries the clocks around. A
+//! node that failed to answer is left alone until a heartbeat succeeds; meanwhile writes for it go to its hint queue at
+//! once and reads ask others first.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use env::Env;
+use meta_client::MetaClient;
+use model::{NodeId, ShardId};
+use parking_lot::Mutex;
+use rpc::peer::peer_client::PeerClient;
+use rpc::{CallError, Channels, Lane, call};
+use telemetry::{Counter, Metrics};
+use tokio::sync::broadcast;
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+use wire::v1;
+
+use crate::clock::HybridClock;
+
+/// How often nodes ask each other how they are.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
+/// How long such a question waits.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Largest answer to one question that is put together from pieces, bytes.
+pub const ANSWER_BYTES_MAX: usize = 2 << 30;
+
+/// The other nodes.
+#[derive(Debug)]
+pub struct Peers {
+    env: Env,
+    me: NodeId,
+    meta: Arc<MetaClient>,
+    clock: Arc<HybridClock>,
+    channels: Arc<Channels>,
+    /// Nodes that failed to answer.
+    down: Mutex<HashSet<NodeId>>,
+    /// Nodes that a heartbeat is waiting for.
+    asked: Mutex<HashSet<NodeId>>,
+    changes: broadcast::Sender<Change>,
+    failures: Counter,
+}
+
+/// News of another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It does not answer any more.
+    Lost(NodeId),
+    /// It answers again.
+    Returned(NodeId),
+    /// It keeps writes for these shards of ours that we have not seen.
+    KeepsHints(NodeId, Vec<ShardId>),
+}
+
+/// Why a call gave nothing to use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerError {
+    /// The transport failed, in whichever way.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The node is no member, or no data node.
+    #[error("node {0} is not a data node of the cluster")]
+    Unknown(NodeId),
+    /// The node is down and not asked again before a probe found it.
+    #[error("node {0} is down")]
+    Down(NodeId),
+    /// The node answered that it cannot.
+    #[error("{}", .0.text)]
+    Fault(v1::Fault),
+}
+
+impl PeerError {
+    /// The kind of fault that the node answered, if it did.
+    pub fn fault(&self) -> Option<v1::fault::Kind> {
+        match self {
+            PeerError::Fault(fault) => Some(fault.kind()),
+            _ => None,
+        }
+    }
+}
+
+impl Peers {
+    /// Knows the members through `meta`.
+    pub fn new(
+        env: Env,
+        me: NodeId,
+        meta: Arc<MetaClient>,
+        clock: Arc<HybridClock>,
+        channels: Arc<Channels>,
+        metrics: &Metrics,
+    ) -> Arc<Peers> {
+        let failures = metrics.counter("peer_call_failures", "Calls to other nodes that failed or were not answered");
+        let (changes, _) = broadcast::channel(1_024);
+        let (down, asked) = (Mutex::default(), Mutex::default());
+        Arc::new(Peers { env, me, meta, clock, channels, down, asked, changes, failures })
+    }
+
+    /// This node.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// What rides on messages from here.
+    pub fn header(&self) -> Option<v1::Header> {
+        Some(v1::Header { meta_index: self.meta.data().index().0, clock: self.clock.now(), sender: self.me.0 })
+    }
+
+    /// Takes note of what rode on a message from elsewhere.
+    pub fn heard(&self, header: Option<&v1::Header>) {
+        if let Some(header) = header {
+            self.clock.observe(header.clock);
+        }
+    }
+
+    /// Whether a node is worth asking.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        !self.down.lock().contains(&node)
+    }
+
+    /// News of the other nodes from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    fn address(&self, node: NodeId) -> Result<String, PeerError> {
+        let data = self.meta.data();
+        let role = data.node(node).and_then(|node| node.data.clone());
+        role.map(|role| role.tcp_addr).ok_or(PeerError::Unknown(node))
+    }
+
+    /// Calls a data node. A failure of the transport marks it as down and starts probing it.
+    ///
+    /// # Errors
+    /// See [`PeerError`]; at once when the node is down.
+    pub async fn call<T, F, Fut>(&self, node: NodeId, lane: Lane, deadline: Duration, method: F) -> Result<T, PeerError>
+    where
+        F: FnOnce(PeerClient<Channel>) -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let address = self.address(node)?;
+        if !self.is_up(node) {
+            return Err(PeerError::Down(node));
+        }
+        let answer = call(&self.channels, &address, lane, deadline, method).await;
+        if let Err(error) = &answer {
+            self.failures.inc();
+            if !matches!(error, CallError::Refused(_)) {
+                self.mark_down(node, error);
+            }
+        }
+        Ok(answer?)
+    }
+
+    /// Calls a data node for an answer in pieces and joins them.
+    ///
+    /// # Errors
+    /// As [`Peers::call`]; `Fault` when a piece carries one.
+    pub async fn select(
+        self: &Arc<Self>,
+        node: NodeId,
+        deadline: Duration,
+        request: v1::SelectRequest,
+    ) -> Result<Bytes, PeerError> {
+        let peers = Arc::clone(self);
+        let whole = async move |mut peer: PeerClient<Channel>| {
+            let mut pieces = peer.select(request).await?.into_inner();
+            let mut joined = BytesMut::new();
+            while let Some(piece) = pieces.message().await? {
+                peers.heard(piece.header.as_ref());
+                if let Some(fault) = piece.fault {
+                    return Ok(Response::new(Err(PeerError::Fault(fault))));
+                }
+                if joined.len() + piece.piece.len() > ANSWER_BYTES_MAX {
+                    return Err(Status::resource_exhausted("the answer is too large"));
+                }
+                joined.extend_from_slice(&piece.piece);
+            }
+            Ok(Response::new(Ok(joined.freeze())))
+        };
+        self.call(node, Lane::Query, deadline, whole).await?
+    }
+
+    fn mark_down(&self, node: NodeId, error: &CallError) {
+        if self.down.lock().insert(node) {
+            tracing::warn!(node = node.0, %error, "a node does not answer");
+            // Nobody listening is fine, here and below.
+            let _ = self.changes.send(Change::Lost(node));
+        }
+    }
+
+    /// Asks every other data node how it is, for ever.
+    pub async fn run_heartbeats(self: Arc<Self>) {
+        loop {
+            let others: Vec<NodeId> =
+                self.meta.data().data_nodes().map(|node| node.id).filter(|id| *id != self.me).collect();
+            // Nodes that were removed are nobody's business any more.
+            self.down.lock().retain(|node| others.contains(node));
+            for node in others {
+                if self.asked.lock().insert(node) {
+                    let peers = Arc::clone(&self);
+                    self.env.spawn(async move {
+                        peers.heartbeat(node).await;
+                        peers.asked.lock().remove(&node);
+                    });
+                }
+            }
+            tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+        }
+    }
+
+    async fn heartbeat(&self, node: NodeId) {
+        let Ok(address) = self.address(node) else { return };
+        let request = v1::StateRequest { header: self.header() };
+        let answer = call(&self.channels, &address, Lane::Control, HEARTBEAT_TIMEOUT, |mut peer| async move {
+            peer.state(request).await
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => return self.mark_down(node, &error),
+        };
+        let header = answer.header.unwrap_or_default();
+        if header.sender != node.0 {
+            let other = CallError::Refused(format!("{address} is node {} now", header.sender));
+            return self.mark_down(node, &other);
+        }
+        self.heard(Some(&header));
+        if self.down.lock().remove(&node) {
+            tracing::info!(node = node.0, "a node answers again");
+            let _ = self.changes.send(Change::Returned(node));
+        }
+        if !answer.hinted_shards.is_empty() {
+            let shards = answer.hinted_shards.into_iter().map(ShardId).collect();
+            let _ = self.changes.send(Change::KeepsHints(node, shards));
+        }
+    }
+}

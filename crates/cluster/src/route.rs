@@ -1,0 +1,153 @@
+//! From the rows of a request to the shards they belong to.
+//!
+//! Pure: the batch, the policy and the time go in; parts for shards come out, or the instants for which shard groups are
+//! missing. Rows that the policy does not keep, or whose time lies outside its write limits, are dropped and counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use meta::{RetentionPolicy, ShardGroup};
+use model::{Batch, ShardId, Table, Timestamp};
+
+/// Where the rows of a batch go.
+#[derive(Debug)]
+pub enum Routed {
+    /// Every row has a shard.
+    Parts {
+        /// One batch for each shard that is touched.
+        parts: Vec<(ShardId, Batch)>,
+        /// Rows that the policy refuses.
+        dropped: usize,
+    },
+    /// Shard groups must be made for these instants first (one of each missing span, or several); the batch comes back.
+    Missing {
+        /// Ascending, distinct.
+        instants: Vec<Timestamp>,
+        /// As it was given.
+        batch: Batch,
+    },
+}
+
+/// The slice of time in which a policy takes points, as instants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Accepted {
+    /// First instant.
+    from: i64,
+    /// Last instant.
+    to: i64,
+}
+
+impl Accepted {
+    fn new(policy: &RetentionPolicy, now: Timestamp) -> Accepted {
+        let ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let limit = |duration: Duration| (!duration.is_zero()).then(|| ns(duration));
+        let kept = policy.retains().map(ns);
+        let back = kept.into_iter().chain(limit(policy.past_write_limit)).min();
+        Accepted {
+            from: back.map_or(i64::MIN, |back| now.0.saturating_sub(back)),
+            to: limit(policy.future_write_limit).map_or(i64::MAX, |ahead| now.0.saturating_add(ahead)),
+        }
+    }
+}
+
+/// Where a row goes, as far as it is known.
+const DROPPED: u32 = u32::MAX;
+
+/// Finds the shard of every row.
+pub fn route(batch: Batch, policy: &RetentionPolicy, now: Timestamp) -> Routed {
+    let accepted = Accepted::new(policy, now);
+    let mut router = Router { policy, accepted, parts: Vec::new(), numbers: HashMap::new(), missing: BTreeMap::new() };
+    let places: Vec<Vec<u32>> = batch.tables.iter().map(|table| router.table(table)).collect();
+    let Router { parts: shards, missing, .. } = router;
+    if !missing.is_empty() {
+        return Routed::Missing { instants: missing.into_values().collect(), batch };
+    }
+    let dropped = places.iter().flatten().filter(|place| **place == DROPPED).count();
+    match shards.as_slice() {
+        // The usual case: nothing is copied.
+        [only] if dropped == 0 => Routed::Parts { parts: vec![(*only, batch)], dropped },
+        _ => Routed::Parts { parts: cut(&batch, &places, &shards), dropped },
+    }
+}
+
+struct Router<'a> {
+    policy: &'a RetentionPolicy,
+    accepted: Accepted,
+    parts: Vec<ShardId>,
+    numbers: HashMap<ShardId, u32>,
+    /// By number of the span.
+    missing: BTreeMap<i64, Timestamp>,
+}
+
+impl Router<'_> {
+    /// For each row of a table the number of its part.
+    fn table(&mut self, table: &Table) -> Vec<u32> {
+        let mut places = Vec::with_capacity(table.row_count());
+        // Rows come with similar times, so the group of the row before nearly always takes this one too; and a series
+        // stays in its slot, so its part in that group is looked up once.
+        let mut group: Option<&ShardGroup> = None;
+        let mut series_parts: Vec<Option<u32>> = vec![None; table.series.len()];
+        for (series, time) in table.row_series.iter().zip(&table.row_times) {
+            if *time < self.accepted.from || *time > self.accepted.to {
+                places.push(DROPPED);
+                continue;
+            }
+            let instant = Timestamp(*time);
+            if !group.is_some_and(|group| group.takes(instant)) {
+                group = self.policy.group_for(instant).map(Arc::as_ref);
+                series_parts.fill(None);
+            }
+            let Some(found) = group else {
+                self.miss(instant);
+                places.push(DROPPED);
+                continue;
+            };
+            let known = &mut series_parts[*series as usize];
+            let part = match *known {
+                Some(part) => part,
+                None => match found.shard_for_key(table.series.get(*series)) {
+                    Some(shard) => *known.insert(self.number(shard.id)),
+                    None => {
+                        self.miss(instant);
+                        DROPPED
+                    }
+                },
+            };
+            places.push(part);
+        }
+        places
+    }
+
+    /// Notes one instant for each span of the policy; rows of one span need one group, unless others cut it short, and
+    /// then routing is tried again.
+    fn miss(&mut self, instant: Timestamp) {
+        let span = i64::try_from(self.policy.shard_group_duration.as_nanos()).unwrap_or(i64::MAX).max(1);
+        self.missing.entry(instant.0.div_euclid(span)).or_insert(instant);
+    }
+
+    fn number(&mut self, shard: ShardId) -> u32 {
+        *self.numbers.entry(shard).or_insert_with(|| {
+            self.parts.push(shard);
+            self.parts.len() as u32 - 1
+        })
+    }
+}
+
+fn cut(batch: &Batch, places: &[Vec<u32>], shards: &[ShardId]) -> Vec<(ShardId, Batch)> {
+    let mut parts: Vec<(ShardId, Batch)> = shards.iter().map(|shard| (*shard, Batch::default())).collect();
+    for (table, places) in batch.tables.iter().zip(places) {
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); shards.len()];
+        for (row, place) in places.iter().enumerate() {
+            if *place != DROPPED {
+                rows[*place as usize].push(row as u32);
+            }
+        }
+        for ((_, part), rows) in parts.iter_mut().zip(rows) {
+            if !rows.is_empty() {
+                part.tables.push(table.select(&rows));
+            }
+        }
+    }
+    parts
+}
