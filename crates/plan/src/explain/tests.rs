@@ -127,8 +127,8 @@ fn the_label_of_a_statement_has_types_and_no_time() {
         assert_eq!(typed.to_string(), want);
     };
     check(
-        "SELECT max(v), i * 2 AS twice FROM (SELECT * FROM m) WHERE h = 'a' AND time > 0 GROUP BY *, time(1m) LIMIT 3",
-        "SELECT max(v::float), i::integer * 2 AS twice FROM (SELECT h::tag, i::integer, v::float FROM d.r.m) \
+        "SELECT max(v), i * 2 AS twice FROM (SELECT * FROM m GROUP BY h) WHERE h = 'a' AND time > 0 GROUP BY *, time(1m) LIMIT 3",
+        "SELECT max(v::float), i::integer * 2 AS twice FROM (SELECT i::integer, v::float FROM d.r.m GROUP BY h) \
          WHERE h::tag = 'a' GROUP BY time(1m), h LIMIT 3",
     );
 }
