@@ -15,6 +15,7 @@ use stdx::Bitmap;
 
 use crate::column;
 use crate::error::ReadError;
+use crate::file::FieldSummary;
 use crate::stamps::Stamps;
 
 mod merge;
@@ -64,6 +65,25 @@ impl Block {
 pub(crate) trait Source: Send + Debug {
     /// The next block that is not empty, or `None` at the end.
     fn next_block(&mut self) -> Result<Option<Block>, ReadError>;
+
+    /// What is known about all rows of the next block without reading it. `None` when nothing is, or at the end.
+    fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {
+        Ok(None)
+    }
+
+    /// Passes over the block that `peek` described.
+    fn skip(&mut self) {}
+}
+
+/// What is known about some rows that were not read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageSummary {
+    /// The earliest instant of a row.
+    pub time_first: i64,
+    /// The latest instant of a row.
+    pub time_last: i64,
+    /// One for each field that was asked for.
+    pub fields: Vec<FieldSummary>,
 }
 
 /// The merged rows of one series. Rows in which none of the fields has a value are left out.
@@ -91,6 +111,17 @@ impl RowCursor {
             }
         }
         Ok(None)
+    }
+
+    /// What is known about exactly the rows that [`RowCursor::next`] would give, when that costs nothing: they are a
+    /// whole page of a file and no other source has rows in its time. `None` otherwise.
+    pub fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {
+        self.merge.peek()
+    }
+
+    /// Passes over the rows that `peek` described.
+    pub fn skip(&mut self) -> Result<(), ReadError> {
+        self.merge.skip()
     }
 }
 

@@ -34,6 +34,7 @@ use crate::manifest::FileEntry;
 pub(crate) use cache::ChunkCache;
 pub(crate) use format::{ChunkIndex, ChunkRef, Footer, FooterMeasurement};
 pub(crate) use source::{FileSource, Wanted};
+pub use stats::{FieldSummary, Number, NumberSummary};
 
 pub(crate) use write::FileWriter;
 

@@ -33,9 +33,10 @@ mod usage;
 mod wal;
 
 pub use config::StoreConfig;
-pub use cursor::{BATCH_ROWS, RowBatch, RowCursor};
+pub use cursor::{BATCH_ROWS, PageSummary, RowBatch, RowCursor};
 pub use digest::{Cell, CellShape};
 pub use error::{FieldTypeConflict, MaintenanceError, OpenError, ReadError, ShardError, Unavailable, WriteError};
+pub use file::{FieldSummary, Number, NumberSummary};
 pub use plan::{ShardMemory, pick_compaction, pick_flush};
 pub use read::{SeriesEntry, ShardReader};
 pub use shard::{MARK_BYTES_MAX, Origin, Pending, Shard, ShardInfo, Written};

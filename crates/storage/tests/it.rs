@@ -10,3 +10,5 @@ mod model_test;
 mod oracle;
 #[path = "it/store.rs"]
 mod store;
+#[path = "it/summary.rs"]
+mod summary;

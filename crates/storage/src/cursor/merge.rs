@@ -2,7 +2,7 @@
 
 use model::{Column, FieldType, Stamp};
 
-use super::{BATCH_ROWS, Block, RowBatch, Source};
+use super::{BATCH_ROWS, Block, PageSummary, RowBatch, Source};
 use crate::column::ColumnBuilder;
 use crate::error::ReadError;
 use crate::stamps::Stamps;
@@ -23,14 +23,17 @@ pub(crate) struct Merge {
     field_types: Vec<FieldType>,
     descending: bool,
     keep: Keep,
-    started: bool,
+    /// The head whose next block was described by `peek`.
+    peeked: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Head {
     source: Box<dyn Source>,
+    /// `None` before the next block was read, and at the end.
     block: Option<Block>,
     position: usize,
+    ended: bool,
 }
 
 impl Head {
@@ -39,14 +42,22 @@ impl Head {
         self.block.as_ref().map(|block| block.times[self.position])
     }
 
-    fn advance(&mut self, position: usize) -> Result<(), ReadError> {
-        self.position = position;
-        if self.block.as_ref().is_none_or(|block| block.times.len() <= position) {
+    /// Reads the next block where there is none.
+    fn load(&mut self) -> Result<(), ReadError> {
+        if self.block.is_none() && !self.ended {
             self.block = self.source.next_block()?;
             self.position = 0;
+            self.ended = self.block.is_none();
             debug_assert!(self.block.as_ref().is_none_or(|block| !block.times.is_empty()), "blocks have rows");
         }
         Ok(())
+    }
+
+    fn advance(&mut self, position: usize) {
+        self.position = position;
+        if self.block.as_ref().is_some_and(|block| block.times.len() <= position) {
+            self.block = None;
+        }
     }
 }
 
@@ -66,8 +77,8 @@ impl Merge {
         descending: bool,
         keep: Keep,
     ) -> Merge {
-        let heads = sources.into_iter().map(|source| Head { source, block: None, position: 0 }).collect();
-        Merge { heads, field_types, descending, keep, started: false }
+        let heads = sources.into_iter().map(|source| Head { source, block: None, position: 0, ended: false });
+        Merge { heads: heads.collect(), field_types, descending, keep, peeked: None }
     }
 
     /// The next rows, some thousand, or `None` at the end. After an error there are none.
@@ -102,19 +113,76 @@ impl Merge {
     }
 
     fn fill(&mut self, out: &mut Output) -> Result<(), ReadError> {
-        if !self.started {
-            self.started = true;
-            for head in &mut self.heads {
-                head.advance(0)?;
+        if let Some(index) = self.peeked.take() {
+            // Exactly the block that was described.
+            let head = &mut self.heads[index];
+            head.load()?;
+            if let Some(block) = head.block.take() {
+                out.extend(&block, 0, block.times.len());
+                return Ok(());
             }
         }
         while out.times.len() < BATCH_ROWS && self.step(out)? {}
         Ok(())
     }
 
+    /// What is known about the rows that come next, see [`super::RowCursor::peek`].
+    pub(crate) fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {
+        self.peeked = None;
+        let mut best: Option<(i64, usize, PageSummary)> = None;
+        let mut bound: Option<i64> = None;
+        for index in 0..self.heads.len() {
+            let summary = match &self.heads[index].block {
+                Some(_) => None,
+                None => self.heads[index].source.peek()?,
+            };
+            let next = match &summary {
+                Some(summary) => self.key(if self.descending { summary.time_last } else { summary.time_first }),
+                None => {
+                    self.heads[index].load()?;
+                    let Some(time) = self.heads[index].time() else { continue };
+                    self.key(time)
+                }
+            };
+            let before = best.as_ref().map(|(least, ..)| *least);
+            match summary {
+                Some(summary) if before.is_none_or(|least| next < least) => {
+                    bound = least_of(bound, before);
+                    best = Some((next, index, summary));
+                }
+                _ => bound = least_of(bound, Some(next)),
+            }
+        }
+        let Some((_, index, summary)) = best else { return Ok(None) };
+        let end = self.key(if self.descending { summary.time_first } else { summary.time_last });
+        if bound.is_some_and(|bound| bound <= end) {
+            return Ok(None);
+        }
+        self.peeked = Some(index);
+        Ok(Some(summary))
+    }
+
+    /// Passes over the rows that `peek` described; nothing where it described none.
+    pub(crate) fn skip(&mut self) -> Result<(), ReadError> {
+        match self.peeked.take() {
+            Some(index) => self.heads[index].source.skip(),
+            None => drop(self.next_output()?),
+        }
+        Ok(())
+    }
+
+    /// Orders instants as the cursor does.
+    fn key(&self, time: i64) -> i64 {
+        if self.descending { !time } else { time }
+    }
+
     /// Appends the next rows to `out`. Tells whether there were any.
     fn step(&mut self, out: &mut Output) -> Result<bool, ReadError> {
-        let key = |time: i64| if self.descending { !time } else { time };
+        for head in &mut self.heads {
+            head.load()?;
+        }
+        let descending = self.descending;
+        let key = |time: i64| if descending { !time } else { time };
         let mut first: Option<(i64, usize)> = None;
         let mut bound: Option<i64> = None;
         for (index, head) in self.heads.iter().enumerate() {
@@ -132,7 +200,7 @@ impl Merge {
         let head = &mut self.heads[index];
         let block = head.block.as_ref().expect("a head with a time has a block");
         if bound == Some(least) || block.repeats {
-            self.merge_instant(if self.descending { !least } else { least }, out)?;
+            self.merge_instant(key(least), out);
             return Ok(true);
         }
         let room = BATCH_ROWS - out.times.len();
@@ -147,12 +215,12 @@ impl Merge {
         if self.keep == Keep::Stamps {
             out.stamps.extend((head.position..end).map(|row| block.stamps.get(row)));
         }
-        head.advance(end)?;
+        head.advance(end);
         Ok(true)
     }
 
     /// Merges all rows at one instant.
-    fn merge_instant(&mut self, time: i64, out: &mut Output) -> Result<(), ReadError> {
+    fn merge_instant(&mut self, time: i64, out: &mut Output) {
         let mut rows = Vec::new();
         let mut ends = Vec::new();
         for (rank, head) in self.heads.iter().enumerate() {
@@ -181,9 +249,8 @@ impl Merge {
             }
         }
         for (rank, end) in ends {
-            self.heads[rank].advance(end)?;
+            self.heads[rank].advance(end);
         }
-        Ok(())
     }
 
     /// Appends one row of the winners, or of those with one stamp.
@@ -203,6 +270,13 @@ impl Merge {
     fn value(&self, field: usize, row: &Contender) -> Option<&Column> {
         let column = self.heads[row.rank].block.as_ref()?.columns[field].as_ref()?;
         column.is_valid(row.row).then_some(column)
+    }
+}
+
+fn least_of(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -4,7 +4,7 @@ use model::{FieldType, ShardId};
 use stdx::varint;
 
 use super::CHUNK_PAGES;
-use super::stats::FieldStats;
+use super::stats::{FieldSummary, Ruler};
 use crate::manifest::FileEntry;
 
 /// The version that is written, and the latest that is read.
@@ -269,8 +269,8 @@ pub(crate) struct ChunkIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageHead {
     pub(crate) rows: u32,
-    pub(crate) time_first: i64,
-    pub(crate) time_last: i64,
+    /// Its first and last instant, and how others between them are written.
+    pub(crate) times: Ruler,
     pub(crate) repeats: bool,
 }
 
@@ -292,7 +292,7 @@ pub(crate) struct FieldIndex {
     /// One for each page.
     pub(crate) blocks: Vec<BlockRef>,
     /// One for each page; `None` where no row has a value.
-    pub(crate) stats: Vec<Option<FieldStats>>,
+    pub(crate) stats: Vec<Option<FieldSummary>>,
 }
 
 impl ChunkIndex {
@@ -302,9 +302,11 @@ impl ChunkIndex {
         let mut before = 0i64;
         for page in &self.pages {
             varint::put_u64(&mut out, u64::from(page.rows) << 1 | u64::from(page.repeats));
-            varint::put_i64(&mut out, page.time_first.wrapping_sub(before));
-            varint::put_u64(&mut out, page.time_last.wrapping_sub(page.time_first) as u64);
-            before = page.time_last;
+            let Ruler { first, last, digits } = page.times;
+            out.push(digits);
+            varint::put_i64(&mut out, first.wrapping_sub(before));
+            varint::put_u64(&mut out, last.wrapping_sub(first) as u64);
+            before = last;
         }
         for block in self.times.iter().chain(&self.stamps) {
             block.encode(&mut out);
@@ -316,7 +318,7 @@ impl ChunkIndex {
             for ((block, stats), page) in field.blocks.iter().zip(&field.stats).zip(&self.pages) {
                 block.encode(&mut out);
                 if let Some(stats) = stats {
-                    stats.encode(page.rows, &mut out);
+                    stats.encode(page.rows, page.times, &mut out);
                 }
             }
         }
@@ -334,14 +336,16 @@ impl ChunkIndex {
         let (mut rows_before, mut before) = (0u64, 0i64);
         for _ in 0..page_count {
             let rows = take(&mut input)?;
-            let time_first = before.wrapping_add(varint::take_i64(&mut input).ok_or(Cut)?);
-            let time_last = time_first.wrapping_add(take(&mut input)? as i64);
-            before = time_last;
+            let digits = take_byte(&mut input)?;
+            let first = before.wrapping_add(varint::take_i64(&mut input).ok_or(Cut)?);
+            let last = first.wrapping_add(take(&mut input)? as i64);
+            before = last;
+            let times = Ruler::new(first, last, digits).ok_or(Damaged("unit of times"))?;
             rows_before += rows >> 1;
             if rows >> 1 == 0 || rows >> 1 > block_codec::block::BLOCK_ROWS_MAX as u64 {
                 return Err(Damaged("rows of a page"));
             }
-            index.pages.push(PageHead { rows: (rows >> 1) as u32, time_first, time_last, repeats: rows & 1 == 1 });
+            index.pages.push(PageHead { rows: (rows >> 1) as u32, times, repeats: rows & 1 == 1 });
         }
         if rows_before != u64::from(chunk.rows) {
             return Err(Damaged("rows of a chunk"));
@@ -362,7 +366,10 @@ impl ChunkIndex {
                 blocks.push(block);
                 stats.push(match block.length {
                     0 => None,
-                    _ => Some(FieldStats::decode(&mut input, page.rows, field_type).ok_or(Damaged("statistics"))?),
+                    _ => {
+                        let summary = FieldSummary::decode(&mut input, page.rows, page.times, field_type);
+                        Some(summary.ok_or(Damaged("statistics"))?)
+                    }
                 });
             }
             index.fields.push(FieldIndex { field, field_type, blocks, stats });

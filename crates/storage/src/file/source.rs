@@ -8,9 +8,9 @@ use model::{Column, Stamp, TimeRange};
 
 use super::format::{self, BlockRef, ChunkIndex, ChunkRef};
 use super::write::decode_stamps;
-use super::{DataFile, FileMeasurement};
+use super::{DataFile, FieldSummary, FileMeasurement};
 use crate::column;
-use crate::cursor::{Block, Source};
+use crate::cursor::{Block, PageSummary, Source};
 use crate::error::ReadError;
 use crate::stamps::Stamps;
 
@@ -111,8 +111,8 @@ impl FileSource {
         self.next_chunk += 1;
         let index = self.file.chunk_index(&chunk)?;
         let range = self.wanted.range;
-        let start = index.pages.partition_point(|page| page.time_last < range.start().0);
-        let end = index.pages.partition_point(|page| page.time_first < range.end().0);
+        let start = index.pages.partition_point(|page| page.times.last < range.start().0);
+        let end = index.pages.partition_point(|page| page.times.first < range.end().0);
         let windows = (0..self.fields.len() + 2).map(|_| None).collect();
         self.open = Some(OpenChunk { chunk, index, pages: start..end.max(start), windows });
         Ok(true)
@@ -155,7 +155,7 @@ impl FileSource {
             columns.push(Some(column));
         }
         let ordered = times.windows(2).all(|pair| pair[0] < pair[1] || (head.repeats && pair[0] == pair[1]));
-        if !ordered || times.first() != Some(&head.time_first) || times.last() != Some(&head.time_last) {
+        if !ordered || times.first() != Some(&head.times.first) || times.last() != Some(&head.times.last) {
             return Err(self.file.damaged(open.chunk.offset, "times of a page"));
         }
         Ok(self.cut(Block { times, stamps, columns, repeats: head.repeats }))
@@ -223,23 +223,68 @@ impl OpenChunk {
     }
 }
 
+impl FileSource {
+    /// The next page, which stays the next one. `None` at the end.
+    fn next_page(&mut self) -> Result<Option<usize>, ReadError> {
+        loop {
+            match &self.open {
+                Some(open) if open.pages.is_empty() => self.open = None,
+                Some(open) if self.wanted.descending => return Ok(Some(open.pages.end - 1)),
+                Some(open) => return Ok(Some(open.pages.start)),
+                None => {
+                    if !self.open_next()? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes over the next page.
+    fn pass(&mut self) {
+        let open = self.open.as_mut().expect("a page is next");
+        if self.wanted.descending {
+            open.pages.next_back();
+        } else {
+            open.pages.next();
+        }
+    }
+}
+
 impl Source for FileSource {
     fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
-        loop {
-            let Some(open) = &mut self.open else {
-                if !self.open_next()? {
-                    return Ok(None);
-                }
-                continue;
-            };
-            let page = if self.wanted.descending { open.pages.next_back() } else { open.pages.next() };
-            let Some(page) = page else {
-                self.open = None;
-                continue;
-            };
+        while let Some(page) = self.next_page()? {
+            self.pass();
             if let Some(block) = self.page(page)? {
                 return Ok(Some(if self.wanted.descending { block.reversed() } else { block }));
             }
         }
+        Ok(None)
+    }
+
+    fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {
+        while let Some(page) = self.next_page()? {
+            let open = self.open.as_ref().expect("a page is next");
+            let head = open.index.pages[page];
+            let entries = self.fields.iter().map(|field| open.index.field((*field)?));
+            let summaries = entries.map(|entry| match entry.and_then(|entry| entry.stats[page]) {
+                Some(summary) => summary,
+                None => FieldSummary { count: 0, numbers: None },
+            });
+            let fields: Vec<FieldSummary> = summaries.collect();
+            if !fields.is_empty() && fields.iter().all(|field| field.count == 0) {
+                self.pass();
+                continue;
+            }
+            let range = self.wanted.range;
+            let is_inside = range.start().0 <= head.times.first && head.times.last < range.end().0;
+            let (time_first, time_last) = (head.times.first, head.times.last);
+            return Ok((is_inside && !head.repeats).then_some(PageSummary { time_first, time_last, fields }));
+        }
+        Ok(None)
+    }
+
+    fn skip(&mut self) {
+        self.pass();
     }
 }

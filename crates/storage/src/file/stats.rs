@@ -5,102 +5,150 @@ use stdx::varint;
 
 /// A number of one of the three numeric types.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Number {
+pub enum Number {
+    /// A double.
     Float(f64),
+    /// A signed integer.
     Integer(i64),
+    /// An unsigned integer.
     Unsigned(u64),
 }
 
-/// The numbers of a field in a page. Rows count from the page's first.
+/// What is known about the numbers of a field in some rows that were not read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct NumberStats {
-    /// Double-double for floats (rounded sum and rest), wrapping for integers with the second part zero.
-    pub(crate) sum: (Number, f64),
-    /// The smallest and the row of its first occurrence.
-    pub(crate) min: (Number, u32),
-    /// The largest and the row of its first occurrence.
-    pub(crate) max: (Number, u32),
-    pub(crate) first: (Number, u32),
-    pub(crate) last: (Number, u32),
+pub struct NumberSummary {
+    /// Wrapping for integers; for doubles the rounded sum, to which `sum_rest` belongs.
+    pub sum: Number,
+    /// What rounding took from a sum of doubles: both together are the sum as double-double. Zero for integers.
+    pub sum_rest: f64,
+    /// The smallest and the time of its first occurrence.
+    pub min: (Number, i64),
+    /// The largest and the time of its first occurrence.
+    pub max: (Number, i64),
+    /// The earliest.
+    pub first: (Number, i64),
+    /// The latest.
+    pub last: (Number, i64),
 }
 
-/// A field in a page.
+/// What is known about a field in some rows that were not read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct FieldStats {
+pub struct FieldSummary {
     /// How many rows have a value.
-    pub(crate) count: u32,
-    /// For numeric fields without a NaN.
-    pub(crate) numbers: Option<NumberStats>,
+    pub count: u32,
+    /// For numeric fields that have values and no NaN among them; else only the count is known.
+    pub numbers: Option<NumberSummary>,
 }
 
-impl FieldStats {
-    pub(crate) fn of(column: &Column) -> FieldStats {
+/// How instants of a page are written: distance from the first, in units of a power of ten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ruler {
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// The power.
+    pub(crate) digits: u8,
+}
+
+/// The largest power that is tried: about a year.
+const RULER_DIGITS_MAX: u8 = 16;
+
+impl Ruler {
+    /// The ruler of these instants, ascending.
+    pub(crate) fn of(times: &[i64]) -> Ruler {
+        let (first, last) = (times[0], times[times.len() - 1]);
+        let mut digits = RULER_DIGITS_MAX;
+        for time in times {
+            let distance = time.wrapping_sub(first) as u64;
+            while digits > 0 && !distance.is_multiple_of(10u64.pow(u32::from(digits))) {
+                digits -= 1;
+            }
+        }
+        Ruler { first, last, digits }
+    }
+
+    /// A ruler that was read; `None` when no writer makes such a one.
+    pub(crate) fn new(first: i64, last: i64, digits: u8) -> Option<Ruler> {
+        (digits <= RULER_DIGITS_MAX).then_some(Ruler { first, last, digits })
+    }
+
+    fn put(self, time: i64, out: &mut Vec<u8>) {
+        varint::put_u64(out, time.wrapping_sub(self.first) as u64 / 10u64.pow(u32::from(self.digits)));
+    }
+
+    fn take(self, input: &mut &[u8]) -> Option<i64> {
+        let distance = varint::take_u64(input)?.wrapping_mul(10u64.pow(u32::from(self.digits)));
+        let time = self.first.wrapping_add(distance as i64);
+        (self.first..=self.last).contains(&time).then_some(time)
+    }
+}
+
+impl FieldSummary {
+    /// The summary of a column whose rows have these times, ascending.
+    pub(crate) fn of(column: &Column, times: &[i64]) -> FieldSummary {
         let count = column.valid_count() as u32;
         let numbers = match column.data() {
-            ColumnData::Float(values) if (0..values.len()).any(|row| column.is_valid(row) && values[row].is_nan()) => {
+            ColumnData::Float(values) if (0..values.len()).any(|row| values[row].is_nan() && column.is_valid(row)) => {
                 None
             }
             ColumnData::Float(values) => {
                 let mut sum = DoubleSum::default();
-                visit(column, values, |value| sum.add(value)).map(|found| found.with(sum.hi_lo(), Number::Float))
+                let found = visit(column, values, |value| sum.add(value));
+                found.map(|found| found.summary(Number::Float(sum.high), sum.low, times, Number::Float))
             }
             ColumnData::Integer(values) => {
                 let mut sum = 0i64;
                 let found = visit(column, values, |value| sum = sum.wrapping_add(value));
-                found.map(|found| found.with((Number::Integer(sum), 0.0), Number::Integer))
+                found.map(|found| found.summary(Number::Integer(sum), 0.0, times, Number::Integer))
             }
             ColumnData::Unsigned(values) => {
                 let mut sum = 0u64;
                 let found = visit(column, values, |value| sum = sum.wrapping_add(value));
-                found.map(|found| found.with((Number::Unsigned(sum), 0.0), Number::Unsigned))
+                found.map(|found| found.summary(Number::Unsigned(sum), 0.0, times, Number::Unsigned))
             }
             ColumnData::String(_) | ColumnData::Boolean(_) => None,
         };
-        FieldStats { count, numbers }
+        FieldSummary { count, numbers }
     }
 
-    /// Appends the statistics of a field in a page of `rows` rows.
-    pub(crate) fn encode(&self, rows: u32, out: &mut Vec<u8>) {
+    /// Appends the summary of a field in a page of `rows` rows.
+    pub(crate) fn encode(&self, rows: u32, ruler: Ruler, out: &mut Vec<u8>) {
         varint::put_u64(out, u64::from(rows - self.count) << 1 | u64::from(self.numbers.is_some()));
         let Some(numbers) = &self.numbers else { return };
-        put_number(numbers.sum.0, out);
-        if let Number::Float(_) = numbers.sum.0 {
-            out.extend_from_slice(&numbers.sum.1.to_bits().to_le_bytes());
+        put_number(numbers.sum, out);
+        if let Number::Float(_) = numbers.sum {
+            out.extend_from_slice(&numbers.sum_rest.to_bits().to_le_bytes());
         }
-        for (number, row) in [numbers.min, numbers.max] {
+        for (number, time) in [numbers.min, numbers.max] {
             put_number(number, out);
-            varint::put_u64(out, u64::from(row));
+            ruler.put(time, out);
         }
-        for (number, row) in [numbers.first, numbers.last] {
+        for (number, time) in [numbers.first, numbers.last] {
             put_number(number, out);
+            // The first and last value of a full page stand at its first and last instant.
             if self.count < rows {
-                varint::put_u64(out, u64::from(row));
+                ruler.put(time, out);
             }
         }
     }
 
-    /// Takes what [`FieldStats::encode`] wrote. `None` when it is damaged.
-    pub(crate) fn decode(input: &mut &[u8], rows: u32, field_type: FieldType) -> Option<FieldStats> {
+    /// Takes what [`FieldSummary::encode`] wrote. `None` when it is damaged.
+    pub(crate) fn decode(input: &mut &[u8], rows: u32, ruler: Ruler, field_type: FieldType) -> Option<FieldSummary> {
         let head = varint::take_u64(input)?;
         let count = u64::from(rows).checked_sub(head >> 1)? as u32;
         if head & 1 == 0 {
-            return Some(FieldStats { count, numbers: None });
+            return Some(FieldSummary { count, numbers: None });
         }
         let sum = take_number(input, field_type)?;
-        let rest = match sum {
+        let sum_rest = match sum {
             Number::Float(_) => f64::from_bits(take_u64_fixed(input)?),
             _ => 0.0,
         };
-        let take_row = |input: &mut &[u8]| {
-            let row = varint::take_u64(input)?;
-            (row < u64::from(rows)).then_some(row as u32)
-        };
-        let min = (take_number(input, field_type)?, take_row(input)?);
-        let max = (take_number(input, field_type)?, take_row(input)?);
+        let min = (take_number(input, field_type)?, ruler.take(input)?);
+        let max = (take_number(input, field_type)?, ruler.take(input)?);
         let whole = count == rows;
-        let first = (take_number(input, field_type)?, if whole { 0 } else { take_row(input)? });
-        let last = (take_number(input, field_type)?, if whole { rows.checked_sub(1)? } else { take_row(input)? });
-        Some(FieldStats { count, numbers: Some(NumberStats { sum: (sum, rest), min, max, first, last }) })
+        let first = (take_number(input, field_type)?, if whole { ruler.first } else { ruler.take(input)? });
+        let last = (take_number(input, field_type)?, if whole { ruler.last } else { ruler.take(input)? });
+        Some(FieldSummary { count, numbers: Some(NumberSummary { sum, sum_rest, min, max, first, last }) })
     }
 }
 
@@ -113,10 +161,11 @@ struct Found<T> {
 }
 
 impl<T: Copy> Found<T> {
-    fn with(self, sum: (Number, f64), number: fn(T) -> Number) -> NumberStats {
-        let convert = |(value, row): (T, u32)| (number(value), row);
-        NumberStats {
+    fn summary(self, sum: Number, sum_rest: f64, times: &[i64], number: fn(T) -> Number) -> NumberSummary {
+        let convert = |(value, row): (T, u32)| (number(value), times[row as usize]);
+        NumberSummary {
             sum,
+            sum_rest,
             min: convert(self.min),
             max: convert(self.max),
             first: convert(self.first),
@@ -178,10 +227,6 @@ impl DoubleSum {
             let high = sum + low;
             *self = DoubleSum { high, low: low - (high - sum) };
         }
-    }
-
-    fn hi_lo(self) -> (Number, f64) {
-        (Number::Float(self.high), self.low)
     }
 }
 
@@ -245,18 +290,25 @@ fn short_decimal(value: f64) -> Option<(u8, i64)> {
 mod tests {
     use super::*;
 
-    fn round_trip(column: &Column) -> FieldStats {
-        let stats = FieldStats::of(column);
+    fn times(count: usize) -> Vec<i64> {
+        (0..count as i64).map(|row| 1_000_000_007 + row * 10_000_000_000).collect()
+    }
+
+    fn round_trip(column: &Column) -> FieldSummary {
+        let times = times(column.len());
+        let ruler = Ruler::of(&times);
+        let (rows, kind) = (column.len() as u32, column.field_type());
+        let summary = FieldSummary::of(column, &times);
         let mut out = Vec::new();
-        stats.encode(column.len() as u32, &mut out);
+        summary.encode(rows, ruler, &mut out);
         let mut input = out.as_slice();
-        let back = FieldStats::decode(&mut input, column.len() as u32, column.field_type()).expect("as written");
+        let back = FieldSummary::decode(&mut input, rows, ruler, kind).expect("as written");
         assert!(input.is_empty());
-        assert_eq!(format!("{back:?}"), format!("{stats:?}"));
+        assert_eq!(format!("{back:?}"), format!("{summary:?}"));
         for end in 0..out.len() {
-            assert!(FieldStats::decode(&mut &out[..end], column.len() as u32, column.field_type()).is_none());
+            assert!(FieldSummary::decode(&mut &out[..end], rows, ruler, kind).is_none());
         }
-        stats
+        summary
     }
 
     #[test]
@@ -265,12 +317,13 @@ mod tests {
         column.pad_to(1);
         [5, -3, 9, -3, 9].into_iter().for_each(|value| column.push_integer(value));
         column.pad_to(8);
-        let stats = round_trip(&column);
-        assert_eq!(stats.count, 5);
-        let numbers = stats.numbers.expect("numbers");
-        assert_eq!(numbers.sum, (Number::Integer(17), 0.0));
-        assert_eq!((numbers.min, numbers.max), ((Number::Integer(-3), 2), (Number::Integer(9), 3)));
-        assert_eq!((numbers.first, numbers.last), ((Number::Integer(5), 1), (Number::Integer(9), 5)));
+        let summary = round_trip(&column);
+        assert_eq!(summary.count, 5);
+        let numbers = summary.numbers.expect("numbers");
+        let at = |row: usize| times(8)[row];
+        assert_eq!(numbers.sum, Number::Integer(17));
+        assert_eq!((numbers.min, numbers.max), ((Number::Integer(-3), at(2)), (Number::Integer(9), at(3))));
+        assert_eq!((numbers.first, numbers.last), ((Number::Integer(5), at(1)), (Number::Integer(9), at(5))));
     }
 
     #[test]
@@ -278,8 +331,8 @@ mod tests {
         let mut column = Column::new(FieldType::Float);
         [1e100, 1.0, -1e100, 0.1, -0.0].into_iter().for_each(|value| column.push_float(value));
         let numbers = round_trip(&column).numbers.expect("numbers");
-        let (Number::Float(high), low) = numbers.sum else { panic!("a double") };
-        assert_eq!(high + low, 1.1);
+        let Number::Float(high) = numbers.sum else { panic!("a double") };
+        assert_eq!(high + numbers.sum_rest, 1.1);
         column.push_float(f64::NAN);
         assert_eq!(round_trip(&column).numbers, None);
     }
@@ -289,6 +342,14 @@ mod tests {
         let mut column = Column::new(FieldType::Boolean);
         column.push_boolean(true);
         column.pad_to(3);
-        assert_eq!(round_trip(&column), FieldStats { count: 1, numbers: None });
+        assert_eq!(round_trip(&column), FieldSummary { count: 1, numbers: None });
+    }
+
+    #[test]
+    fn rulers_fit_their_instants() {
+        assert_eq!(Ruler::of(&times(5)).digits, 10);
+        assert_eq!(Ruler::of(&[5]).digits, RULER_DIGITS_MAX);
+        assert_eq!(Ruler::of(&[0, 1_000, 1_500]).digits, 2);
+        assert_eq!(Ruler::of(&[i64::MIN, i64::MAX]).digits, 0);
     }
 }

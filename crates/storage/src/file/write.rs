@@ -14,7 +14,7 @@ use stdx::varint;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{self, BlockRef, ChunkIndex, ChunkRef, FieldIndex, Footer, FooterMeasurement, PageHead, PartRef};
-use super::stats::FieldStats;
+use super::stats::{FieldSummary, Ruler};
 use super::{CHUNK_PAGES, FILE_IDENTITY_BIT, PAGE_BYTES, PAGE_ROWS, file_path};
 use crate::column::{self, ColumnBuilder};
 use crate::cursor::Block;
@@ -251,8 +251,7 @@ impl ChunkBuilder {
     fn push(&mut self, page: Page) {
         self.index.pages.push(PageHead {
             rows: page.times.len() as u32,
-            time_first: page.times[0],
-            time_last: *page.times.last().expect("pages have rows"),
+            times: Ruler::of(&page.times),
             repeats: page.times.windows(2).any(|pair| pair[0] == pair[1]),
         });
         self.index.times.push(appended(&mut self.times, |out| integer::encode(&page.times, out)));
@@ -264,7 +263,7 @@ impl ChunkBuilder {
                 continue;
             }
             entry.blocks.push(appended(bytes, |out| block::encode(column, out)));
-            entry.stats.push(Some(FieldStats::of(column)));
+            entry.stats.push(Some(FieldSummary::of(column, &page.times)));
         }
     }
 
@@ -302,8 +301,8 @@ impl ChunkBuilder {
             index_bytes: u32::try_from(encoded.len()).map_err(too_long)?,
             index_sum: format::checksum(identity, offset + data_bytes as u64, &encoded),
             rows: index.pages.iter().map(|page| page.rows).sum(),
-            time_first: first.time_first,
-            time_last: last.time_last,
+            time_first: first.times.first,
+            time_last: last.times.last,
             repeats: index.pages.iter().any(|page| page.repeats),
         })
     }
