@@ -538,7 +538,13 @@ impl MetaNode {
     async fn run(&self, mut member: Member) -> Result<(), StartError> {
         let Inner { env, config, .. } = &*self.0;
         let (id, lock) = (member.id, Arc::clone(&self.0.lock));
-        let log = LogStore::open(env, &config.dir.join(LOG), lock, self.0.incarnation, id).await?;
+        let path = config.dir.join(LOG);
+        if !member.raft_started {
+            // A crash may have left half a file that never took part in anything.
+            let (fs, path) = (Arc::clone(env.fs()), path.clone());
+            env.blocking(move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) }).await?;
+        }
+        let log = LogStore::open(env, &path, lock, self.0.incarnation, id).await?;
         if !member.raft_started {
             member.raft_started = true;
             self.remember(member).await?;
