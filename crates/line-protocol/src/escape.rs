@@ -4,9 +4,37 @@
 
 use model::series_key;
 
-/// Appends a field key as it stands in text, without its backslashes. Inside field keys a backslash also hides `"`.
+/// The raw form of a field key as it stands in text. Inside field keys a backslash also hides `"`.
 pub(crate) fn unescape_field_key(text: &[u8]) -> Vec<u8> {
     series_key::unescape(text, b",= \"")
+}
+
+/// Appends a raw field key as it stands in text.
+pub(crate) fn escape_field_key(out: &mut Vec<u8>, raw: &[u8]) {
+    let mut before = 0;
+    for byte in raw {
+        // A quote needs no backslash, unless the one before it would be taken for its own.
+        if matches!(byte, b',' | b'=' | b' ') || *byte == b'"' && before == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+        before = *byte;
+    }
+}
+
+/// Whether a field key in text is read as one key to its end. Not so when it is empty, has a line feed, or has
+/// backslashes that hide each other instead of what comes after them.
+pub(crate) fn is_one_field_key(text: &[u8]) -> bool {
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 1,
+            b',' | b'=' | b' ' => return false,
+            _ => {}
+        }
+        at += 1;
+    }
+    !text.is_empty() && !text.ends_with(b"\\") && !text.contains(&b'\n')
 }
 
 /// Appends the raw value of what stands between the quotes of a string.
@@ -73,5 +101,21 @@ mod tests {
     #[test]
     fn field_keys_hide_quotes_too() {
         assert_eq!(unescape_field_key(br#"a\ b\,c\=d\"e\f\\"#), br#"a b,c=d"e\f\\"#);
+    }
+
+    #[test]
+    fn field_keys_come_back() {
+        for raw in [br#"a"b"#.as_slice(), br#"a\"b"#, br#"a\\"b"#, br"a\b", br"a\\,b", b", =", br#""a""#, b"\t"] {
+            let mut text = Vec::new();
+            escape_field_key(&mut text, raw);
+            assert!(is_one_field_key(&text));
+            assert_eq!(unescape_field_key(&text), raw);
+        }
+        // No text is read as these.
+        for raw in [b"".as_slice(), br"a\", br"a\\", br"a\,b", br"\ ", b"a\nb"] {
+            let mut text = Vec::new();
+            escape_field_key(&mut text, raw);
+            assert!(!is_one_field_key(&text), "{}", String::from_utf8_lossy(raw));
+        }
     }
 }

@@ -3,53 +3,76 @@
 //! Tags sorted, fields sorted by name, times in nanoseconds, escapes only where they are needed. Floats have the fewest
 //! digits that give them back, with an exponent when they are very large or small.
 
-use model::{Batch, ColumnData, Table, series_key};
+use model::{Batch, Column, ColumnData, Table};
 
 use crate::escape;
 
 /// Appends the rows of `batch`, one line each: table after table, in a table in the order of the rows.
 ///
-/// What has no text is left out: floats that are not finite, and rows without any field. Unsigned integers are written
-/// as `1u`, which only servers built for them read.
+/// What has no text is left out: floats that are not finite, names that would be read as something else (empty ones, those
+/// with a line feed or with a backslash at their end, a measurement that starts a comment), and rows without any field.
+/// Points that were read from text have none of these. Unsigned integers are written as `1u`, which only servers built
+/// for them read.
 pub fn batch(batch: &Batch, out: &mut Vec<u8>) {
     for table in &batch.tables {
         let columns = sorted_columns(table);
-        for index in 0..table.row_count() {
-            write_row(table, &columns, index, out);
+        let has_text: Vec<bool> = table.series.iter().map(key_has_text).collect();
+        for (index, series) in table.row_series.iter().enumerate() {
+            if has_text[*series as usize] {
+                write_row(table, &columns, index, out);
+            }
         }
     }
 }
 
-/// Appends row `index` of `table` as one line. To write many rows of a table, see [`batch`].
+/// Appends row `index` of `table` as one line, if it has a text. To write many rows of a table, see [`batch`].
 pub fn row(table: &Table, index: usize, out: &mut Vec<u8>) {
-    write_row(table, &sorted_columns(table), index, out);
+    if key_has_text(table.series.get(table.row_series[index])) {
+        write_row(table, &sorted_columns(table), index, out);
+    }
 }
 
-/// The columns in the order of their names, each with its name as it stands in text.
-fn sorted_columns(table: &Table) -> Vec<(Vec<u8>, &model::Column)> {
+/// Whether a canonical series key is read as what it is.
+fn key_has_text(key: &[u8]) -> bool {
+    !matches!(key.first(), None | Some(b',' | b'#' | b'\t' | 0)) && !key.ends_with(b"\\") && !key.contains(&b'\n')
+}
+
+/// A column to be written.
+struct Written<'a> {
+    /// The name as it stands in text, with `=`.
+    text: Vec<u8>,
+    /// Whitespace in front of the first field is not part of its name.
+    may_be_first: bool,
+    column: &'a Column,
+}
+
+/// The columns in the order of their names, but such that cannot be first at the end.
+fn sorted_columns(table: &Table) -> Vec<Written<'_>> {
+    let may_be_first = |name: &[u8]| !matches!(name.first(), Some(b'\t' | 0));
     let mut fields: Vec<_> = table.columns.iter().collect();
-    fields.sort_by_key(|field| (&field.name, field.column.field_type()));
-    let texts = fields.into_iter().map(|field| {
+    fields.sort_by_key(|field| (!may_be_first(&field.name), &field.name, field.column.field_type()));
+    let written = fields.into_iter().filter_map(|field| {
         let mut text = Vec::with_capacity(field.name.len() + 1);
-        series_key::escape_tag(&mut text, &field.name);
+        escape::escape_field_key(&mut text, &field.name);
+        let has_text = escape::is_one_field_key(&text);
         text.push(b'=');
-        (text, &field.column)
+        has_text.then(|| Written { text, may_be_first: may_be_first(&field.name), column: &field.column })
     });
-    texts.collect()
+    written.collect()
 }
 
-fn write_row(table: &Table, columns: &[(Vec<u8>, &model::Column)], index: usize, out: &mut Vec<u8>) {
+fn write_row(table: &Table, columns: &[Written<'_>], index: usize, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(table.series.get(table.row_series[index]));
     let mut separator = b' ';
-    for (text, column) in columns {
-        if !column.is_valid(index) {
+    for written in columns {
+        if !written.column.is_valid(index) || separator == b' ' && !written.may_be_first {
             continue;
         }
         let before = out.len();
         out.push(separator);
-        out.extend_from_slice(text);
-        if write_value(column.data(), index, out) {
+        out.extend_from_slice(&written.text);
+        if write_value(written.column.data(), index, out) {
             separator = b',';
         } else {
             out.truncate(before);
@@ -165,5 +188,20 @@ mod tests {
         let nan = FieldValue::Float(f64::NAN);
         assert_eq!(text("m", &[], 1, &[("v", nan.clone()), ("w", FieldValue::Integer(1))]), "m w=1i 1\n");
         assert_eq!(text("m", &[], 1, &[("v", nan)]), "");
+    }
+
+    #[test]
+    fn names_that_would_be_read_as_something_else_are_left_out() {
+        let one = FieldValue::Integer(1);
+        for name in ["", "a\\", "a\\,b", "x=1i 1\nevil"] {
+            assert_eq!(text("m", &[], 1, &[(name, one.clone()), ("v", one.clone())]), "m v=1i 1\n");
+        }
+        for measurement in ["", "#m", "m\\", "m\nevil", "\tm"] {
+            assert_eq!(text(measurement, &[], 1, &[("v", one.clone())]), "");
+        }
+        assert_eq!(text("m", &[("a", "b\nevil v=1")], 1, &[("v", one.clone())]), "");
+        // Whitespace would be skipped before the first field.
+        assert_eq!(text("m", &[], 1, &[("\tv", one.clone()), ("w", one.clone())]), "m w=1i,\tv=1i 1\n");
+        assert_eq!(text("m", &[], 1, &[("\tv", one)]), "");
     }
 }

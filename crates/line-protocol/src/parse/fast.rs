@@ -84,6 +84,10 @@ impl Row<'_> {
     /// Reads the fields with which `rest` starts and gives what is behind them.
     #[inline]
     fn fields<'b>(&mut self, mut rest: &'b [u8]) -> Option<&'b [u8]> {
+        // Whitespace before the first field is skipped, but is part of the key in others.
+        if matches!(rest.first(), Some(b'\t' | 0)) {
+            return None;
+        }
         let row = self.table.row_times.len();
         let mut expected = self.first_column;
         let mut before = NONE;

@@ -239,6 +239,19 @@ fn a_field_under_two_types_has_two_columns() {
 }
 
 #[test]
+fn whitespace_before_the_first_field_is_no_part_of_its_key() {
+    check("m v=1,\tw=2 1\nm \tw=3 2\nm \0v=4 3\n", "m v=1,\tw=2 1\nm w=3 2\nm v=4 3\n");
+    check("m time=1,\tw=2 1\nm \tw=3 2\n", "m w=3 2\n");
+}
+
+#[test]
+fn quotes_in_field_keys_may_have_a_backslash() {
+    check(r#"m a\"b=1,c"d=2 1"#, "m a\"b=1,c\"d=2 1\n");
+    check(r#"m a\\\"b=1 1"#, "m a\\\\\\\"b=1 1\n");
+    check("m a\"b=1 1\nm a\\\"b=2 2\n", "m a\"b=1 1\nm a\"b=2 2\n");
+}
+
+#[test]
 fn series_are_numbered_by_their_canonical_key() {
     let mut batch = Batch::default();
     let mut parser = Parser::new(1);

@@ -2,7 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use model::{Batch, FieldColumn, FieldType, Table, series_key};
+use model::{Batch, FieldColumn, FieldType, Table};
 
 use super::super::spare::Spare;
 use super::{NONE, hash};
@@ -172,7 +172,7 @@ impl TableCache {
         // Field keys can be written in two ways, since a quote may have a backslash; there is one column all the same.
         match memchr::memchr(b'\\', key) {
             None => text.extend_from_slice(key),
-            Some(_) => series_key::escape_tag(&mut text, &escape::unescape_field_key(key)),
+            Some(_) => escape::escape_field_key(&mut text, &escape::unescape_field_key(key)),
         }
         text.push(b'=');
         let first = self.lookup(&text);
