@@ -7,9 +7,9 @@ mod chain;
 mod columns;
 mod stream;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use influxql::ast::{Call, DataType, Expr as Ast, Field, Fill as AstFill, VarRef};
+use influxql::ast::{DataType, Expr as Ast, Field, Fill as AstFill, VarRef};
 use model::{TagFilter, TimeRange};
 
 use crate::condition::{Split, split};
@@ -93,12 +93,14 @@ struct Builder<'a> {
     by: BTreeSet<String>,
     /// Columns of the work.
     columns: Vec<WantedColumn>,
+    column_indexes: HashMap<WantedColumn, usize>,
     /// Columns that stand in the select list by themselves, as indexes.
     plain: Vec<usize>,
+    plain_positions: HashMap<usize, usize>,
     calls: Vec<PartialCall>,
     streams: Vec<Stream>,
-    /// Each different call of the select list with its stream; `None` for one that can have no results.
-    seen: Vec<(Call, Option<usize>)>,
+    /// Each different call of the select list, by its text, with its stream; `None` for one that can have no results.
+    seen: HashMap<String, Option<usize>>,
     /// The first call that does not take its argument. Told only when all types are known to fit otherwise.
     unsupported: Option<PlanError>,
     /// How many of the output columns, at their end, `INTO` writes as tags.
@@ -128,10 +130,12 @@ impl<'a> Builder<'a> {
             group_by,
             by: BTreeSet::new(),
             columns: Vec::new(),
+            column_indexes: HashMap::new(),
             plain: Vec::new(),
+            plain_positions: HashMap::new(),
             calls: Vec::new(),
             streams: Vec::new(),
-            seen: Vec::new(),
+            seen: HashMap::new(),
             unsupported: None,
             tag_column_count: 0,
         }
@@ -223,8 +227,7 @@ impl<'a> Builder<'a> {
             _ => return Expr::null(),
         };
         let column = self.column(&var.name, kind);
-        let known = self.plain.iter().position(|other| *other == column);
-        let position = known.unwrap_or_else(|| {
+        let position = *self.plain_positions.entry(column).or_insert_with(|| {
             self.plain.push(column);
             self.plain.len() - 1
         });
@@ -236,9 +239,8 @@ impl<'a> Builder<'a> {
 
     fn column(&mut self, name: &str, kind: WantedKind) -> usize {
         let wanted = WantedColumn { name: name.to_owned(), kind };
-        let known = self.columns.iter().position(|other| *other == wanted);
-        known.unwrap_or_else(|| {
-            self.columns.push(wanted);
+        *self.column_indexes.entry(wanted).or_insert_with_key(|wanted| {
+            self.columns.push(wanted.clone());
             self.columns.len() - 1
         })
     }

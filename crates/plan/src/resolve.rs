@@ -6,7 +6,7 @@
 mod expand;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use influxql::ast::{Call, DataType, Expr, Field, MeasurementName, VarRef};
 use influxql::visit::rewrite_expr;
@@ -30,6 +30,8 @@ pub(crate) struct Resolved<'a> {
     pub(crate) group_by: Vec<String>,
     pub(crate) sources: Vec<ResolvedSource<'a>>,
     pub(crate) scope: Scope,
+    /// The names by which a statement around this one finds columns.
+    column_names: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -95,10 +97,12 @@ pub(crate) fn resolve<'a>(compiled: &'a Compiled, catalog: &'a Catalog) -> Resul
     let sources = sources.collect::<Result<Vec<_>, PlanError>>()?;
     let scope = Scope::of(&sources);
     let (fields, group_by) = expand::expand(compiled, &scope)?;
-    let fields =
+    let fields: Vec<Field> =
         fields.into_iter().map(|field| Field { expr: scope.with_types(field.expr), alias: field.alias }).collect();
     let condition = compiled.condition.clone().map(|condition| scope.with_types(condition));
-    Ok(Resolved { compiled, fields, condition, group_by, sources, scope })
+    let hidden = hidden_columns(&fields).map(|var| var.name.clone());
+    let column_names = fields.iter().map(field_name).chain(hidden).collect();
+    Ok(Resolved { compiled, fields, condition, group_by, sources, scope, column_names })
 }
 
 /// A compiled pattern.
@@ -164,7 +168,7 @@ impl Scope {
                 found => known.field = prefer(known.field, field_type(found)),
             }
         }
-        for var in inner.hidden_columns() {
+        for var in hidden_columns(&inner.fields) {
             self.known(var.name.as_bytes()).hidden = var.cast;
         }
         inner.group_by.iter().for_each(|tag| self.known(tag.as_bytes()).tag = true);
@@ -209,24 +213,22 @@ impl Scope {
 impl Resolved<'_> {
     /// Whether the statement around this one finds a column of this name.
     pub(crate) fn has_column(&self, name: &str) -> bool {
-        self.fields.iter().any(|field| field_name(field) == name) || self.hidden_columns().any(|var| var.name == name)
-    }
-
-    /// The arguments of `top` and `bottom` that have columns of their own.
-    fn hidden_columns(&self) -> impl Iterator<Item = &VarRef> {
-        self.fields
-            .iter()
-            .filter_map(|field| match &field.expr {
-                Expr::Call(call) => Some(call),
-                _ => None,
-            })
-            .flat_map(extra_columns)
+        self.column_names.contains(name)
     }
 
     /// The type of an output expression, for the statement around this one.
     fn type_of_output(&self, expr: &Expr) -> Option<DataType> {
         crate::output::type_of(expr).ok().flatten()
     }
+}
+
+/// The arguments of `top` and `bottom` that have columns of their own.
+fn hidden_columns(fields: &[Field]) -> impl Iterator<Item = &VarRef> {
+    let calls = fields.iter().filter_map(|field| match &field.expr {
+        Expr::Call(call) => Some(call),
+        _ => None,
+    });
+    calls.flat_map(extra_columns)
 }
 
 /// The arguments between the first and the last of `top` and `bottom`.

@@ -67,3 +67,16 @@ fn deep_subqueries_are_planned() {
     let plan = deepest(|count| format!("SELECT v FROM {}", nested("(SELECT v FROM ", "m", ")", count)));
     assert!(plan.is_ok());
 }
+
+#[test]
+fn wide_measurements_are_planned_quickly() {
+    let mut schema = Schema::default();
+    (0..5_000).for_each(|index| schema.add_field(format!("field_{index}"), FieldType::Float));
+    let mut catalog = Catalog::default();
+    catalog.add("d", "r", b"m", &schema);
+    let text = "SELECT * FROM (SELECT mean(*), max(*) FROM d.r.m)";
+    let statement = influxql::parse_canonical_select(text).expect("a statement");
+    let context = PlanContext { now: Timestamp(0), local_zone: None, select_buckets_max: 0 };
+    let plan = plan_select(&statement, &context, &catalog).expect("a plan");
+    assert_eq!(plan.finish.columns.len(), 10_000);
+}

@@ -9,13 +9,13 @@ use crate::resolve::{Resolved, Scope, field_type};
 use crate::shard_plan::{Column, ColumnKind};
 
 /// A column as the select list wants it, before it is known where it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WantedColumn {
     pub(super) name: String,
     pub(super) kind: WantedKind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum WantedKind {
     Field(FieldType),
     Tag,

@@ -16,12 +16,12 @@ use crate::shard_plan::{Function, PartialCall};
 impl Builder<'_> {
     /// The results of a call as an input of the output row. Equal calls are one.
     pub(super) fn call(&mut self, call: &Call) -> Result<Expr, PlanError> {
-        let known = self.seen.iter().find(|(other, _)| other == call).map(|(_, stream)| *stream);
-        let stream = match known {
-            Some(stream) => stream,
+        let text = call.to_string();
+        let stream = match self.seen.get(&text) {
+            Some(stream) => *stream,
             None => {
                 let stream = self.new_stream(call)?;
-                self.seen.push((call.clone(), stream));
+                self.seen.insert(text, stream);
                 stream
             }
         };
@@ -121,9 +121,9 @@ impl Builder<'_> {
 
     /// A selector that is the only call keeps the time of its point, where there are no windows.
     pub(super) fn settle_times(&mut self) {
-        let ([(call, Some(_))], [stream]) = (self.seen.as_slice(), self.streams.as_mut_slice()) else { return };
-        let is_selector = self.calls[stream.call].function.is_selector() && stream.transforms.is_empty();
-        debug_assert!(!call.name.is_empty(), "a call has a name");
+        let [stream] = self.streams.as_mut_slice() else { return };
+        let is_alone = self.seen.len() == 1;
+        let is_selector = is_alone && self.calls[stream.call].function.is_selector() && stream.transforms.is_empty();
         if is_selector && self.window.is_none() {
             stream.time = RowTime::Point;
         }
