@@ -138,6 +138,11 @@ struct ErrorJson {
     error: String,
     /// The answering node is no member of a cluster itself.
     unjoined: bool,
+    /// Who asked is no member of the cluster named below.
+    #[serde(rename = "notMember")]
+    not_member: bool,
+    #[serde(rename = "clusterID")]
+    cluster_id: String,
 }
 
 impl JoinRequest {
@@ -202,6 +207,9 @@ pub(crate) enum AskError {
     /// It waits for a cluster as we do.
     #[error("it is not part of a cluster")]
     Unjoined,
+    /// The leader knows no such member.
+    #[error("this node is not a member of cluster {}", format_cluster_id(*.cluster_id))]
+    NotMember { cluster_id: u64 },
     #[error("{0}")]
     Http(#[from] HttpError),
     #[error("{status}: {message}")]
@@ -299,6 +307,9 @@ pub(crate) async fn ask_one(
     let error: ErrorJson = serde_json::from_slice(&answer.body).unwrap_or_default();
     if error.unjoined {
         return Err(AskError::Unjoined);
+    }
+    if let Some(cluster_id) = parse_cluster_id(&error.cluster_id).filter(|_| error.not_member) {
+        return Err(AskError::NotMember { cluster_id });
     }
     Err(AskError::Refused { status: answer.status, message: error.error })
 }

@@ -5,7 +5,7 @@ mod tend;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     data: watch::Sender<Arc<Data>>,
     encoded: Mutex<Option<(MetaIndex, Bytes)>>,
     failure: watch::Sender<Option<String>>,
+    /// The leader said that this node is no member any more.
+    dropped: AtomicBool,
 }
 
 /// Raft at work.
@@ -207,6 +209,7 @@ impl MetaNode {
             data: watch::Sender::new(Arc::new(Data::default())),
             encoded: Mutex::new(None),
             failure: watch::Sender::new(None),
+            dropped: AtomicBool::new(false),
         }));
         if let Some(member) = member {
             node.run(member).await?;
@@ -418,6 +421,12 @@ impl MetaNode {
     /// This node's number; `None` while it is no member.
     pub fn id(&self) -> Option<NodeId> {
         self.running().map(|running| running.id)
+    }
+
+    /// Whether the cluster has removed this node. It takes no part in elections then, and its directory must be emptied
+    /// before it can join again.
+    pub fn is_dropped(&self) -> bool {
+        self.0.dropped.load(Ordering::Relaxed)
     }
 
     /// The identity of its directory.

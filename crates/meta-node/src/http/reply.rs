@@ -6,6 +6,8 @@ use env::Env;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
+use crate::identity::format_cluster_id;
+
 /// Most bytes of a message that go into the header `X-InfluxDB-Error`.
 const ERROR_HEADER_BYTES_MAX: usize = 1_024;
 
@@ -37,6 +39,14 @@ impl Reply {
     pub(super) fn unjoined() -> Reply {
         let message = "not part of a cluster";
         Reply::error_with(StatusCode::SERVICE_UNAVAILABLE, message, &json!({ "error": message, "unjoined": true }))
+    }
+
+    /// Who asked is no member of this cluster. It stops taking part when it reads this, so a bare 404, which any server
+    /// may answer, would not do.
+    pub(super) fn not_member(message: &str, cluster_id: u64) -> Reply {
+        let cluster_id = format_cluster_id(cluster_id);
+        let body = json!({ "error": message, "notMember": true, "clusterID": cluster_id });
+        Reply::error_with(StatusCode::NOT_FOUND, message, &body)
     }
 
     fn error_with(status: StatusCode, message: &str, body: &Value) -> Reply {

@@ -1,6 +1,7 @@
 //! What a member does by itself: the leader keeps Raft's membership in step with the metadata, the others see to it that
 //! they vote and are known under their present addresses.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{FIRST, Inner, MetaNode, Running};
 use crate::identity::Member;
-use crate::join::{self, JoinRequest, Stage};
+use crate::join::{self, AskError, JoinRequest, Stage};
 use crate::raft::TypeConfig;
 
 /// How long to wait before something is tried again.
@@ -88,12 +89,24 @@ impl MetaNode {
     }
 
     async fn follow(&self, running: &Running) -> Work {
+        if self.is_dropped() {
+            return Work::Done;
+        }
         let votes = {
             let metrics = running.raft.server_metrics();
             let metrics = metrics.borrow();
             metrics.membership_config.voter_ids().any(|id| id == running.id.0)
         };
-        if votes { self.announce_addresses(running).await } else { self.ask(running, Stage::Promote).await }
+        if !votes {
+            return self.ask(running, Stage::Promote).await;
+        }
+        if self.leader().is_some() {
+            return self.announce_addresses(running).await;
+        }
+        // An election is under way, or we were removed and nobody tells us: the leader stops sending to a member in the
+        // moment that it is none. So we ask.
+        self.ask(running, Stage::Update).await;
+        Work::Left
     }
 
     /// Tells the leader when this node has moved.
@@ -134,10 +147,21 @@ impl MetaNode {
         for server in &servers {
             match join::ask_one(&self.0.env, server, &request, PROMOTE_DEADLINE).await {
                 Ok(_) => return Work::Done,
+                Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
+                    tracing::error!(node = running.id.0, "this node was removed from its cluster");
+                    self.0.dropped.store(true, Ordering::Relaxed);
+                    // Its calls for a vote would only disturb the members.
+                    running.raft.runtime_config().elect(false);
+                    return Work::Done;
+                }
                 Err(error) => tracing::warn!(address = server, %error, ?stage, "meta node did not help"),
             }
         }
         Work::Left
+    }
+
+    fn data_cluster(&self) -> u64 {
+        self.member().map_or(0, |member| member.cluster_id)
     }
 
     /// Keeps the list of meta nodes in `node.json`.

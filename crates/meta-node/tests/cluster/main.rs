@@ -157,6 +157,10 @@ async fn a_removed_member_loses_its_vote_and_the_last_one_stays() {
     let refused = leads.node.remove_member(gone).await.expect_err("gone already");
     assert_eq!(refused.to_string(), "node not found");
     let rest: Vec<_> = all.iter().copied().filter(|process| process.node.id() != Some(gone)).collect();
+    // It learns of it, and does not call for votes for ever.
+    eventually("it knows", async || follower.node.is_dropped().then_some(())).await;
+    assert!(rest.iter().all(|process| !process.node.is_dropped()));
+    propose(&rest, &create_database("db")).await;
     // The next newcomer gets a new number.
     let newcomer = Host::new(temp.path(), "d", &switch).await.start().await;
     assert_eq!(newcomer.join(&rest).await, NodeId(4));
