@@ -193,9 +193,9 @@ impl Parser {
     }
 
     fn finish(&mut self, batch: &mut Batch) {
-        for series in &mut batch.tables {
-            let rows = series.row_count();
-            for field in &mut series.columns {
+        for table in &mut batch.tables {
+            let rows = table.row_count();
+            for field in &mut table.columns {
                 field.column.truncate(rows);
                 field.column.pad_to(rows);
             }

@@ -34,6 +34,10 @@ pub(super) struct Cache {
     series: Vec<SeriesCache>,
     series_index: HashTable<u32>,
     tables: Vec<TableCache>,
+    /// Those with rows in the request at hand.
+    active_tables: Vec<u32>,
+    /// What `tables` took when it was last counted.
+    table_bytes: usize,
     table_index: HashTable<u32>,
     request: u32,
     rows_max: usize,
@@ -79,6 +83,8 @@ impl Cache {
             series: Vec::new(),
             series_index: HashTable::new(),
             tables: Vec::new(),
+            active_tables: Vec::new(),
+            table_bytes: 0,
             table_index: HashTable::new(),
             request: 0,
             rows_max: 0,
@@ -111,30 +117,29 @@ impl Cache {
         self.series.clear();
         self.series_index.clear();
         self.tables.clear();
+        self.table_bytes = 0;
         self.table_index.clear();
         self.recent_table = NONE;
     }
 
-    /// Remembers how long the tables became.
+    /// Ends the request: remembers how long its tables became and counts what was learnt of them.
     pub(super) fn finish(&mut self, batch: &Batch) {
-        for cache in self.tables.iter_mut().filter(|cache| cache.request == self.request) {
-            cache.leave(batch);
+        for id in self.active_tables.drain(..) {
+            self.table_bytes += self.tables[id as usize].leave(batch);
         }
     }
 
     /// Bytes of what is remembered. Buffers have at most twice the room.
     pub(super) fn used_bytes(&self) -> usize {
-        let tables: usize = self.tables.iter().map(TableCache::memory_bytes).sum();
-        self.keys.len() + self.series.len() * (size_of::<SeriesCache>() + size_of::<u32>() + 1) + tables
+        self.keys.len() + self.series.len() * (size_of::<SeriesCache>() + size_of::<u32>() + 1) + self.table_bytes
     }
 
-    /// Bytes of all buffers.
+    /// Bytes of all buffers, or so.
     pub(super) fn memory_bytes(&self) -> usize {
-        let tables: usize = self.tables.iter().map(TableCache::memory_bytes).sum();
         self.keys.capacity()
             + self.series.capacity() * size_of::<SeriesCache>()
             + (self.series_index.capacity() + self.table_index.capacity()) * (size_of::<u32>() + 1)
-            + tables
+            + self.table_bytes
     }
 
     /// Whether `rest` starts with the key of series `id` and a space.
@@ -242,6 +247,7 @@ impl Cache {
                 let rehash = |id: &u32| self::hash(hashes, tables[*id as usize].measurement());
                 self.table_index.insert_unique(hash, id, rehash);
                 self.tables.push(TableCache::new(measurement, self.hashes.clone()));
+                self.table_bytes += size_of::<TableCache>() + size_of::<u32>() + 1 + measurement.len();
                 id
             }
         };
@@ -265,6 +271,7 @@ impl Cache {
         let table = &mut self.tables[series.table as usize];
         if table.request != self.request {
             table.enter(self.request, self.rows_max, batch, spare);
+            self.active_tables.push(series.table);
         }
         if series.first_column == NONE {
             series.first_column = table.first_column();

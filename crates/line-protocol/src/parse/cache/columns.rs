@@ -27,6 +27,8 @@ pub(in crate::parse) struct TableCache {
     pub(super) request: u32,
     /// Columns may be longer than the rows of the table.
     stale: bool,
+    /// Bytes that were taken since `leave`.
+    uncounted_bytes: usize,
     /// The first column of the series that came last.
     first_column: u32,
     /// How many rows there may be: as many as last time. Memory that is not written costs nothing.
@@ -62,14 +64,10 @@ impl TableCache {
             batch_index: 0,
             request: 0,
             stale: false,
+            uncounted_bytes: 0,
             first_column: NONE,
             row_hint: 0,
         }
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        let texts: usize = self.columns.iter().map(|column| column.text.len()).sum();
-        size_of::<TableCache>() + self.columns.capacity() * size_of::<ColumnCache>() + texts
     }
 
     #[cold]
@@ -121,10 +119,11 @@ impl TableCache {
         self.stale = true;
     }
 
-    /// Remembers how many rows there were.
-    pub(super) fn leave(&mut self, batch: &Batch) {
+    /// Ends the request: remembers how many rows there were and tells how many bytes more than before the table takes.
+    pub(super) fn leave(&mut self, batch: &Batch) -> usize {
         self.stale = false;
         self.row_hint = batch.tables[self.batch_index()].row_count();
+        std::mem::take(&mut self.uncounted_bytes)
     }
 
     pub(in crate::parse) fn take_stale(&mut self) -> bool {
@@ -197,6 +196,7 @@ impl TableCache {
             u64::from_le_bytes(bytes)
         };
         let (head, mask) = ([word(0, |byte| byte), word(8, |byte| byte)], [word(0, |_| 0xff), word(8, |_| 0xff)]);
+        self.uncounted_bytes += size_of::<ColumnCache>() + text.len();
         let text_bytes = u32::try_from(text.len()).expect("keys are short");
         self.text_bytes_max = self.text_bytes_max.max(text.len());
         let text_hash = hash(&self.hashes, &text);
