@@ -5,9 +5,11 @@
 //! to do does not make a new version that everyone would have to fetch.
 
 mod databases;
+mod definitions;
 mod groups;
 mod nodes;
 mod policies;
+mod users;
 
 use std::sync::Arc;
 
@@ -91,6 +93,23 @@ impl Data {
             Command::RemoveShardOwner { shard, node } => self.remove_shard_owner(facts, *shard, *node),
             Command::TruncateShardGroups { delay } => self.truncate_shard_groups(facts, *delay),
             Command::PruneShardGroups => self.prune_shard_groups(facts),
+            Command::CreateContinuousQuery { database, name, query } => {
+                self.create_continuous_query(database, name, query)
+            }
+            Command::DropContinuousQuery { database, name } => self.drop_continuous_query(database, name),
+            Command::CreateSubscription { database, policy, name, mode, destinations } => {
+                self.create_subscription(database, policy, name, *mode, destinations)
+            }
+            Command::DropSubscription { database, policy, name } => self.drop_subscription(database, policy, name),
+            Command::CreateUser { name, hash, admin } => self.create_user(name, hash, *admin),
+            Command::DropUser { name } => self.drop_user(name),
+            Command::SetPassword { name, hash } => self.set_password(name, hash),
+            Command::SetAdmin { name, admin } => self.change_user(name, |user| user.admin = *admin),
+            Command::Grant { user, database, privilege } => self.set_privilege(user, database, |_| *privilege),
+            Command::Revoke { user, database, privilege } => {
+                self.set_privilege(user, database, |before| before.without(*privilege))
+            }
+            Command::ChangeLabels { node, set, remove } => self.change_labels(*node, set, remove),
         }
     }
 

@@ -3,11 +3,12 @@
 //! A command says what is wanted. What depends on the moment or on configuration (the time, randomness, limits) is
 //! added by the leader as [`LeaderFacts`] and goes into the log with it, so that every node computes the same state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{NodeId, ShardGroupId, ShardId, Timestamp};
 
-use crate::data::Incarnation;
+use crate::data::{Incarnation, Privilege, SubscriptionMode};
 
 /// What the leader adds to a command before it enters the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,100 @@ pub enum Command {
     },
     /// Forgets groups that were deleted two weeks ago or earlier.
     PruneShardGroups,
+    /// Creates a continuous query. One of the same text (but for upper and lower case) is fine.
+    CreateContinuousQuery {
+        /// In which database.
+        database: String,
+        /// Its name.
+        name: String,
+        /// The whole statement.
+        query: String,
+    },
+    /// Drops a continuous query.
+    DropContinuousQuery {
+        /// In which database.
+        database: String,
+        /// Which one.
+        name: String,
+    },
+    /// Creates a subscription. Not repeatable: one that exists is refused.
+    CreateSubscription {
+        /// In which database.
+        database: String,
+        /// In which policy.
+        policy: String,
+        /// Its name.
+        name: String,
+        /// To all or to any.
+        mode: SubscriptionMode,
+        /// URLs.
+        destinations: Vec<String>,
+    },
+    /// Drops a subscription. Not repeatable: one that is gone is not found.
+    DropSubscription {
+        /// In which database.
+        database: String,
+        /// In which policy.
+        policy: String,
+        /// Which one.
+        name: String,
+    },
+    /// Creates a user. One with the same hash and the same rights is fine; that the same password was given is for the
+    /// proposer to find out, who knows it.
+    CreateUser {
+        /// The name.
+        name: String,
+        /// The password, hashed.
+        hash: String,
+        /// May do everything.
+        admin: bool,
+    },
+    /// Drops a user. Not repeatable: one that is gone is not found.
+    DropUser {
+        /// Who.
+        name: String,
+    },
+    /// Gives a user another password.
+    SetPassword {
+        /// Who.
+        name: String,
+        /// The password, hashed.
+        hash: String,
+    },
+    /// Makes a user an administrator, or one no more.
+    SetAdmin {
+        /// Who.
+        name: String,
+        /// May do everything.
+        admin: bool,
+    },
+    /// Sets what a user may do in a database, whatever it was before.
+    Grant {
+        /// Who.
+        user: String,
+        /// Where.
+        database: String,
+        /// What.
+        privilege: Privilege,
+    },
+    /// Takes from what a user may do in a database. The grant stays listed when nothing is left.
+    Revoke {
+        /// Who.
+        user: String,
+        /// Where.
+        database: String,
+        /// What.
+        privilege: Privilege,
+    },
+    /// Changes the labels of a member.
+    ChangeLabels {
+        /// Which one.
+        node: NodeId,
+        /// New or changed ones.
+        set: BTreeMap<String, String>,
+        /// Those to remove.
+        remove: Vec<String>,
+    },
 }
 
 /// A retention policy that is to be created.
@@ -271,6 +366,30 @@ pub enum Rejection {
     /// No copies at all.
     #[error("replication factor must be greater than 0")]
     ReplicationTooLow,
+    /// There is one of this name with another text.
+    #[error("continuous query already exists")]
+    ContinuousQueryExists,
+    /// There is one of this name.
+    #[error("subscription already exists")]
+    SubscriptionExists,
+    /// No such subscription.
+    #[error("subscription not found")]
+    SubscriptionNotFound,
+    /// A destination must be `udp`, `http` or `https` and have a port.
+    #[error("invalid subscription URL: {0}")]
+    SubscriptionUrl(String),
+    /// There is one of this name with another password or other rights.
+    #[error("user already exists")]
+    UserExists,
+    /// No such user.
+    #[error("user not found")]
+    UserNotFound,
+    /// A user without a name.
+    #[error("username required")]
+    UsernameRequired,
+    /// A user without a password.
+    #[error("password or hash required")]
+    PasswordRequired,
     /// No such group.
     #[error("shard group not found")]
     ShardGroupNotFound,

@@ -25,7 +25,7 @@ pub struct Data {
     /// In order of creation, which is by ascending id.
     pub(crate) databases: Arc<Vec<Arc<Database>>>,
     pub(crate) database_names: Arc<BTreeMap<Arc<str>, DatabaseId>>,
-    /// By name.
+    /// In order of creation.
     pub(crate) users: Arc<Vec<Arc<User>>>,
     pub(crate) node_id_max: NodeId,
     pub(crate) database_id_max: DatabaseId,
@@ -299,4 +299,32 @@ pub enum Privilege {
     Write,
     /// Both.
     All,
+}
+
+impl Privilege {
+    /// As a set: bit 0 queries, bit 1 writes.
+    pub fn bits(self) -> u8 {
+        match self {
+            Privilege::None => 0,
+            Privilege::Read => 1,
+            Privilege::Write => 2,
+            Privilege::All => 3,
+        }
+    }
+
+    /// The privilege that has these bits; `None` when others are set, too.
+    pub fn from_bits(bits: u8) -> Option<Privilege> {
+        Some(match bits {
+            0 => Privilege::None,
+            1 => Privilege::Read,
+            2 => Privilege::Write,
+            3 => Privilege::All,
+            _ => return None,
+        })
+    }
+
+    /// What is left of it without `other`.
+    pub fn without(self, other: Privilege) -> Privilege {
+        Privilege::from_bits(self.bits() & !other.bits()).expect("some of its own bits")
+    }
 }

@@ -101,9 +101,14 @@ impl Data {
         found.policy(wanted).ok_or_else(|| Rejection::PolicyNotFound(wanted.to_owned()))
     }
 
-    /// The users, by name.
+    /// The users, in order of creation.
     pub fn users(&self) -> &[Arc<User>] {
         &self.users
+    }
+
+    /// The user of this name.
+    pub fn user(&self, name: &str) -> Option<&Arc<User>> {
+        self.users.iter().find(|user| user.name == name)
     }
 
     /// A shard and where it belongs, also when its group is deleted.

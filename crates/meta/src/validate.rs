@@ -34,6 +34,8 @@ impl Data {
             self.validate_database(database, &mut seen)?;
         }
         hold!(self.shards.len() == seen.shards.len(), "the index of shards holds others");
+        let users: BTreeSet<_> = self.users.iter().map(|user| &user.name).collect();
+        hold!(users.len() == self.users.len(), "two users have one name");
         Ok(())
     }
 
@@ -55,6 +57,8 @@ impl Data {
 
     fn validate_database(&self, database: &Database, seen: &mut Seen) -> Result<(), Violation> {
         let name = &database.name;
+        let queries: BTreeSet<_> = database.continuous_queries.iter().map(|query| &query.name).collect();
+        hold!(queries.len() == database.continuous_queries.len(), "two continuous queries of {name:?} have one name");
         for (index, policy) in database.policies.iter().enumerate() {
             let same = database.policies[..index].iter().find(|other| other.name == policy.name);
             hold!(same.is_none(), "two policies {name:?}.{:?}", policy.name);
@@ -68,6 +72,8 @@ impl Data {
         hold!(policy.replica_n > 0, "{name} asks for no copy");
         hold!(!policy.shard_group_duration.is_zero(), "{name} has groups of no span");
         hold!(policy.groups.is_sorted_by(|a, b| a.order() < b.order()), "the groups of {name} are out of order");
+        let subscriptions: BTreeSet<_> = policy.subscriptions.iter().map(|subscription| &subscription.name).collect();
+        hold!(subscriptions.len() == policy.subscriptions.len(), "two subscriptions of {name} have one name");
         let mut busy_until = None;
         for group in policy.groups.iter() {
             self.validate_group(group, seen)?;

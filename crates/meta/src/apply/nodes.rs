@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::NodeId;
 
-use super::{DONE, Effect, Outcome};
+use super::{DONE, Effect, NOTHING_TO_DO, Outcome};
 use crate::command::{LeaderFacts, Rejection, Reply};
 use crate::data::{Data, DataRole, Incarnation, MetaRole, Node};
 
@@ -114,6 +114,18 @@ impl Data {
             return Err(Rejection::NodeNotFound);
         }
         self.take_data_role(id);
+        DONE
+    }
+
+    pub(super) fn change_labels(&mut self, id: NodeId, set: &BTreeMap<String, String>, remove: &[String]) -> Outcome {
+        let present = &self.node(id).ok_or(Rejection::NodeNotFound)?.labels;
+        let mut labels = present.clone();
+        labels.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
+        labels.retain(|key, _| !remove.contains(key));
+        if labels == *present {
+            return NOTHING_TO_DO;
+        }
+        self.change_node(id, |node| node.labels = labels);
         DONE
     }
 

@@ -139,7 +139,9 @@ fn owners(group: &ShardGroup) -> Vec<Vec<u64>> {
 }
 
 mod databases;
+mod definitions;
 mod groups;
 mod nodes;
 mod policies;
 mod random;
+mod users;

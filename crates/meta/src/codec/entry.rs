@@ -1,5 +1,6 @@
 //! Commands, entries of the log (a command with the facts of its leader) and outcomes as bytes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, Timestamp};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CodecError, from_bytes, halves, to_bytes, whole};
 use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
-use crate::data::Incarnation;
+use crate::data::{Incarnation, Privilege, SubscriptionMode};
 
 /// Writes a command, to be sent to the leader.
 pub fn encode_command(command: &Command) -> Vec<u8> {
@@ -105,6 +106,31 @@ enum CommandBytes {
     RemoveShardOwner { shard: u64, node: u64 },
     TruncateShardGroups { delay: Duration },
     PruneShardGroups {},
+    CreateContinuousQuery { database: String, name: String, query: String },
+    DropContinuousQuery { database: String, name: String },
+    CreateSubscription { database: String, policy: String, name: String, mode: ModeBytes, destinations: Vec<String> },
+    DropSubscription { database: String, policy: String, name: String },
+    CreateUser { name: String, hash: String, admin: bool },
+    DropUser { name: String },
+    SetPassword { name: String, hash: String },
+    SetAdmin { name: String, admin: bool },
+    Grant { user: String, database: String, privilege: PrivilegeBytes },
+    Revoke { user: String, database: String, privilege: PrivilegeBytes },
+    ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
+}
+
+#[derive(Serialize, Deserialize)]
+enum ModeBytes {
+    All,
+    Any,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PrivilegeBytes {
+    None,
+    Read,
+    Write,
+    All,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,6 +180,14 @@ enum RejectionBytes {
     DurationTooShort {},
     DurationBelowShardDuration {},
     ReplicationTooLow {},
+    ContinuousQueryExists {},
+    SubscriptionExists {},
+    SubscriptionNotFound {},
+    UserExists {},
+    UserNotFound {},
+    UsernameRequired {},
+    PasswordRequired {},
+    SubscriptionUrl { url: String },
     ShardGroupNotFound {},
     ShardNotFound {},
     ShardGroupLimit { database: String, policy: String, limit: u32 },
@@ -199,6 +233,31 @@ fn command_bytes(command: &Command) -> CommandBytes {
         Command::RemoveShardOwner { shard, node } => CommandBytes::RemoveShardOwner { shard: shard.0, node: node.0 },
         Command::TruncateShardGroups { delay } => CommandBytes::TruncateShardGroups { delay },
         Command::PruneShardGroups => CommandBytes::PruneShardGroups {},
+        Command::CreateContinuousQuery { database, name, query } => {
+            CommandBytes::CreateContinuousQuery { database, name, query }
+        }
+        Command::DropContinuousQuery { database, name } => CommandBytes::DropContinuousQuery { database, name },
+        Command::DropSubscription { database, policy, name } => {
+            CommandBytes::DropSubscription { database, policy, name }
+        }
+        Command::CreateUser { name, hash, admin } => CommandBytes::CreateUser { name, hash, admin },
+        Command::DropUser { name } => CommandBytes::DropUser { name },
+        Command::SetPassword { name, hash } => CommandBytes::SetPassword { name, hash },
+        Command::SetAdmin { name, admin } => CommandBytes::SetAdmin { name, admin },
+        Command::CreateSubscription { database, policy, name, mode, destinations } => {
+            let mode = match mode {
+                SubscriptionMode::All => ModeBytes::All,
+                SubscriptionMode::Any => ModeBytes::Any,
+            };
+            CommandBytes::CreateSubscription { database, policy, name, mode, destinations }
+        }
+        Command::Grant { user, database, privilege } => {
+            CommandBytes::Grant { user, database, privilege: privilege_bytes(privilege) }
+        }
+        Command::Revoke { user, database, privilege } => {
+            CommandBytes::Revoke { user, database, privilege: privilege_bytes(privilege) }
+        }
+        Command::ChangeLabels { node, set, remove } => CommandBytes::ChangeLabels { node: node.0, set, remove },
     }
 }
 
@@ -246,6 +305,49 @@ fn command_of(bytes: CommandBytes) -> Command {
         }
         CommandBytes::TruncateShardGroups { delay } => Command::TruncateShardGroups { delay },
         CommandBytes::PruneShardGroups {} => Command::PruneShardGroups,
+        CommandBytes::CreateContinuousQuery { database, name, query } => {
+            Command::CreateContinuousQuery { database, name, query }
+        }
+        CommandBytes::DropContinuousQuery { database, name } => Command::DropContinuousQuery { database, name },
+        CommandBytes::DropSubscription { database, policy, name } => {
+            Command::DropSubscription { database, policy, name }
+        }
+        CommandBytes::CreateUser { name, hash, admin } => Command::CreateUser { name, hash, admin },
+        CommandBytes::DropUser { name } => Command::DropUser { name },
+        CommandBytes::SetPassword { name, hash } => Command::SetPassword { name, hash },
+        CommandBytes::SetAdmin { name, admin } => Command::SetAdmin { name, admin },
+        CommandBytes::CreateSubscription { database, policy, name, mode, destinations } => {
+            let mode = match mode {
+                ModeBytes::All => SubscriptionMode::All,
+                ModeBytes::Any => SubscriptionMode::Any,
+            };
+            Command::CreateSubscription { database, policy, name, mode, destinations }
+        }
+        CommandBytes::Grant { user, database, privilege } => {
+            Command::Grant { user, database, privilege: privilege_of(privilege) }
+        }
+        CommandBytes::Revoke { user, database, privilege } => {
+            Command::Revoke { user, database, privilege: privilege_of(privilege) }
+        }
+        CommandBytes::ChangeLabels { node, set, remove } => Command::ChangeLabels { node: NodeId(node), set, remove },
+    }
+}
+
+fn privilege_bytes(privilege: Privilege) -> PrivilegeBytes {
+    match privilege {
+        Privilege::None => PrivilegeBytes::None,
+        Privilege::Read => PrivilegeBytes::Read,
+        Privilege::Write => PrivilegeBytes::Write,
+        Privilege::All => PrivilegeBytes::All,
+    }
+}
+
+fn privilege_of(bytes: PrivilegeBytes) -> Privilege {
+    match bytes {
+        PrivilegeBytes::None => Privilege::None,
+        PrivilegeBytes::Read => Privilege::Read,
+        PrivilegeBytes::Write => Privilege::Write,
+        PrivilegeBytes::All => Privilege::All,
     }
 }
 
@@ -327,6 +429,14 @@ fn rejection_bytes(rejection: &Rejection) -> RejectionBytes {
         Rejection::DurationTooShort => RejectionBytes::DurationTooShort {},
         Rejection::DurationBelowShardDuration => RejectionBytes::DurationBelowShardDuration {},
         Rejection::ReplicationTooLow => RejectionBytes::ReplicationTooLow {},
+        Rejection::ContinuousQueryExists => RejectionBytes::ContinuousQueryExists {},
+        Rejection::SubscriptionExists => RejectionBytes::SubscriptionExists {},
+        Rejection::SubscriptionNotFound => RejectionBytes::SubscriptionNotFound {},
+        Rejection::UserExists => RejectionBytes::UserExists {},
+        Rejection::UserNotFound => RejectionBytes::UserNotFound {},
+        Rejection::UsernameRequired => RejectionBytes::UsernameRequired {},
+        Rejection::PasswordRequired => RejectionBytes::PasswordRequired {},
+        Rejection::SubscriptionUrl(url) => RejectionBytes::SubscriptionUrl { url },
         Rejection::ShardGroupNotFound => RejectionBytes::ShardGroupNotFound {},
         Rejection::ShardNotFound => RejectionBytes::ShardNotFound {},
         Rejection::ShardGroupLimit { database, policy, limit } => {
@@ -351,6 +461,14 @@ fn rejection_of(bytes: RejectionBytes) -> Rejection {
         RejectionBytes::DurationTooShort {} => Rejection::DurationTooShort,
         RejectionBytes::DurationBelowShardDuration {} => Rejection::DurationBelowShardDuration,
         RejectionBytes::ReplicationTooLow {} => Rejection::ReplicationTooLow,
+        RejectionBytes::ContinuousQueryExists {} => Rejection::ContinuousQueryExists,
+        RejectionBytes::SubscriptionExists {} => Rejection::SubscriptionExists,
+        RejectionBytes::SubscriptionNotFound {} => Rejection::SubscriptionNotFound,
+        RejectionBytes::UserExists {} => Rejection::UserExists,
+        RejectionBytes::UserNotFound {} => Rejection::UserNotFound,
+        RejectionBytes::UsernameRequired {} => Rejection::UsernameRequired,
+        RejectionBytes::PasswordRequired {} => Rejection::PasswordRequired,
+        RejectionBytes::SubscriptionUrl { url } => Rejection::SubscriptionUrl(url),
         RejectionBytes::ShardGroupNotFound {} => Rejection::ShardGroupNotFound,
         RejectionBytes::ShardNotFound {} => Rejection::ShardNotFound,
         RejectionBytes::ShardGroupLimit { database, policy, limit } => {

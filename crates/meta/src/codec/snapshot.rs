@@ -335,26 +335,14 @@ fn subscription_of(bytes: SubscriptionBytes) -> Result<Subscription, CodecError>
 }
 
 fn user_bytes(user: &User) -> UserBytes {
-    let bits = |privilege: &Privilege| match privilege {
-        Privilege::None => 0,
-        Privilege::Read => 1,
-        Privilege::Write => 2,
-        Privilege::All => 3,
-    };
-    let privileges = user.privileges.iter().map(|(database, privilege)| (database.clone(), bits(privilege)));
+    let privileges = user.privileges.iter().map(|(database, privilege)| (database.clone(), privilege.bits()));
     UserBytes { name: user.name.clone(), hash: user.hash.clone(), admin: user.admin, privileges: privileges.collect() }
 }
 
 fn user_of(bytes: UserBytes) -> Result<User, CodecError> {
     let privilege = |(database, bits): (String, u8)| {
-        let privilege = match bits {
-            0 => Privilege::None,
-            1 => Privilege::Read,
-            2 => Privilege::Write,
-            3 => Privilege::All,
-            _ => return Err(CodecError::Impossible("privilege")),
-        };
-        Ok((database, privilege))
+        let privilege = Privilege::from_bits(bits).ok_or(CodecError::Impossible("privilege"))?;
+        Ok::<_, CodecError>((database, privilege))
     };
     let privileges = bytes.privileges.into_iter().map(privilege).collect::<Result<_, _>>()?;
     Ok(User { name: bytes.name, hash: bytes.hash, admin: bytes.admin, privileges })

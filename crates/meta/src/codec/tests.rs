@@ -34,7 +34,7 @@ fn sample() -> Data {
     for (index, command) in commands.iter().enumerate() {
         data.apply(MetaIndex(index as u64 + 1), &facts, command).expect("fits");
     }
-    // Records that no command makes yet.
+    // The rest by hand.
     let privileges = [("db", Privilege::All), ("x", Privilege::None), ("y", Privilege::Read), ("z", Privilege::Write)];
     let user = User {
         name: "paul".into(),
@@ -46,8 +46,8 @@ fn sample() -> Data {
     let database = Arc::make_mut(&mut Arc::make_mut(&mut data.databases)[0]);
     database.continuous_queries = vec![Arc::new(ContinuousQuery { name: "cq".into(), query: "SELECT".into() })];
     let policy: &mut RetentionPolicy = Arc::make_mut(&mut database.policies[0]);
-    policy.subscriptions = [SubscriptionMode::All, SubscriptionMode::Any]
-        .map(|mode| Arc::new(Subscription { name: "s".into(), mode, destinations: vec!["udp://h:1".into()] }))
+    policy.subscriptions = [("all", SubscriptionMode::All), ("any", SubscriptionMode::Any)]
+        .map(|(name, mode)| Arc::new(Subscription { name: name.into(), mode, destinations: vec!["udp://h:1".into()] }))
         .into();
     let node = Arc::make_mut(&mut Arc::make_mut(&mut data.nodes)[0]);
     node.labels = BTreeMap::from([("zone".to_owned(), "north".to_owned())]);
@@ -137,6 +137,14 @@ fn outcomes_come_back() {
         Rejection::DurationTooShort,
         Rejection::DurationBelowShardDuration,
         Rejection::ReplicationTooLow,
+        Rejection::ContinuousQueryExists,
+        Rejection::SubscriptionExists,
+        Rejection::SubscriptionNotFound,
+        Rejection::SubscriptionUrl("x".into()),
+        Rejection::UserExists,
+        Rejection::UserNotFound,
+        Rejection::UsernameRequired,
+        Rejection::PasswordRequired,
         Rejection::ShardGroupNotFound,
         Rejection::ShardNotFound,
         Rejection::ShardGroupLimit { database: "a".into(), policy: "b".into(), limit: 3 },

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{decode_entry, decode_snapshot, encode_entry, encode_snapshot};
+use crate::data::{Privilege, SubscriptionMode};
 
 fn name() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "c", "", "x/y"]).prop_map(str::to_owned)
@@ -88,6 +89,38 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (shard(), id()).prop_map(|(shard, node)| Command::RemoveShardOwner { shard, node }),
         1 => (0u64..9_000).prop_map(|minutes| Command::TruncateShardGroups { delay: Duration::from_secs(minutes * 60) }),
         1 => Just(Command::PruneShardGroups),
+        1 => (name(), name(), name())
+            .prop_map(|(database, name, query)| Command::CreateContinuousQuery { database, name, query }),
+        1 => (name(), name()).prop_map(|(database, name)| Command::DropContinuousQuery { database, name }),
+        1 => (name(), name(), name()).prop_map(|(database, policy, name)| Command::CreateSubscription {
+            database,
+            policy,
+            name,
+            mode: SubscriptionMode::All,
+            destinations: vec!["http://h:80".to_owned()],
+        }),
+        1 => (name(), name(), name())
+            .prop_map(|(database, policy, name)| Command::DropSubscription { database, policy, name }),
+        1 => (name(), name(), any::<bool>())
+            .prop_map(|(name, hash, admin)| Command::CreateUser { name, hash, admin }),
+        1 => name().prop_map(|name| Command::DropUser { name }),
+        1 => (name(), name()).prop_map(|(name, hash)| Command::SetPassword { name, hash }),
+        1 => (name(), any::<bool>()).prop_map(|(name, admin)| Command::SetAdmin { name, admin }),
+        1 => (name(), name(), 0u8..4).prop_map(|(user, database, bits)| Command::Grant {
+            user,
+            database,
+            privilege: Privilege::from_bits(bits).expect("two bits"),
+        }),
+        1 => (name(), name(), 0u8..4).prop_map(|(user, database, bits)| Command::Revoke {
+            user,
+            database,
+            privilege: Privilege::from_bits(bits).expect("two bits"),
+        }),
+        1 => (id(), name(), name()).prop_map(|(node, key, other)| Command::ChangeLabels {
+            node,
+            set: [(key, "x".to_owned())].into(),
+            remove: vec![other],
+        }),
     ]
 }
 

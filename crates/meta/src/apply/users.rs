@@ -1,0 +1,65 @@
+//! Users and what they may do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{DONE, NOTHING_TO_DO, Outcome};
+use crate::command::Rejection;
+use crate::data::{Data, Privilege, User};
+
+impl Data {
+    pub(super) fn create_user(&mut self, name: &str, hash: &str, admin: bool) -> Outcome {
+        if name.is_empty() {
+            return Err(Rejection::UsernameRequired);
+        }
+        if hash.is_empty() {
+            return Err(Rejection::PasswordRequired);
+        }
+        if let Some(user) = self.user(name) {
+            let same = user.hash == hash && user.admin == admin;
+            return if same { NOTHING_TO_DO } else { Err(Rejection::UserExists) };
+        }
+        let user = User { name: name.to_owned(), hash: hash.to_owned(), admin, privileges: BTreeMap::new() };
+        Arc::make_mut(&mut self.users).push(Arc::new(user));
+        DONE
+    }
+
+    pub(super) fn drop_user(&mut self, name: &str) -> Outcome {
+        self.user(name).ok_or(Rejection::UserNotFound)?;
+        Arc::make_mut(&mut self.users).retain(|user| user.name != name);
+        DONE
+    }
+
+    pub(super) fn set_password(&mut self, name: &str, hash: &str) -> Outcome {
+        if hash.is_empty() {
+            return Err(Rejection::PasswordRequired);
+        }
+        self.change_user(name, |user| hash.clone_into(&mut user.hash))
+    }
+
+    /// `next` gives the new privilege from the present one.
+    pub(super) fn set_privilege(
+        &mut self,
+        name: &str,
+        database: &str,
+        next: impl Fn(Privilege) -> Privilege,
+    ) -> Outcome {
+        self.user(name).ok_or(Rejection::UserNotFound)?;
+        self.database(database).ok_or_else(|| Rejection::DatabaseNotFound(database.to_owned()))?;
+        self.change_user(name, |user| {
+            let before = user.privileges.get(database).copied().unwrap_or(Privilege::None);
+            user.privileges.insert(database.to_owned(), next(before));
+        })
+    }
+
+    pub(super) fn change_user(&mut self, name: &str, change: impl FnOnce(&mut User)) -> Outcome {
+        let position = self.users.iter().position(|user| user.name == name).ok_or(Rejection::UserNotFound)?;
+        let mut changed = User::clone(&self.users[position]);
+        change(&mut changed);
+        if changed == *self.users[position] {
+            return NOTHING_TO_DO;
+        }
+        Arc::make_mut(&mut self.users)[position] = Arc::new(changed);
+        DONE
+    }
+}
