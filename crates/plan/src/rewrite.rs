@@ -6,7 +6,7 @@
 
 use influxql::ast::{Binary, BinaryOp, Expr, KeyCondition, Literal, SelectStatement};
 use influxql::visit::for_each_measurement_mut;
-use model::{Pattern, TagFilter, TagTest, TimeRange};
+use model::{Pattern, TagFilter, TagTest, TimeRange, Timestamp};
 
 use crate::compile::PlanContext;
 use crate::error::PlanError;
@@ -131,6 +131,17 @@ pub fn qualify<E: From<PlanError>>(
         }
     });
     result
+}
+
+/// Narrows a statement to a range, as each run of a continuous query does. Bounds it has already still count.
+pub fn narrow(statement: &mut SelectStatement, range: TimeRange) {
+    let time = |op, at: Timestamp| Expr::binary(op, Expr::var("time"), Expr::Literal(Literal::Time(at.0)));
+    let last = Timestamp(range.end().0 - 1);
+    let bounds = Expr::and(time(BinaryOp::GtEq, range.start()), time(BinaryOp::LtEq, last));
+    statement.condition = Some(match statement.condition.take() {
+        Some(condition) => Expr::and(Expr::paren(condition), bounds),
+        None => bounds,
+    });
 }
 
 impl SeriesStatement {

@@ -13,6 +13,7 @@ use crate::error::PlanError;
 use crate::resolve::{Resolved, ResolvedSource, resolve};
 use crate::schema::Catalog;
 use crate::select_plan::SelectPlan;
+use crate::window::Window;
 
 /// A statement that has been checked as far as is possible without its schema.
 #[derive(Clone, Debug)]
@@ -81,6 +82,16 @@ impl Analysis {
     /// As [`Analysis::plan`], for wildcards.
     pub fn typed_statement(&self, catalog: &Catalog) -> Result<SelectStatement, PlanError> {
         Ok(with_types(&self.statement, &resolve(&self.compiled, catalog)?))
+    }
+
+    /// How `GROUP BY time` cuts, if it does. The schedule of a continuous query follows it.
+    pub fn window(&self) -> Option<Window> {
+        self.compiled.window()
+    }
+
+    /// Whether the statement computes something of many rows: only such statements make continuous queries.
+    pub fn is_aggregate(&self) -> bool {
+        self.compiled.has_calls
     }
 
     fn check_buckets(&self) -> Result<(), PlanError> {

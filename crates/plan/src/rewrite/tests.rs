@@ -148,3 +148,34 @@ fn names_left_out_are_put_in() {
     let error = qualify(&mut statement, "", policy).expect_err("no database");
     assert_eq!(error.to_string(), "database name required");
 }
+
+#[test]
+fn a_statement_is_narrowed_to_a_range() {
+    let narrowed = |text: &str, start, end| {
+        let mut statement = influxql::parse_canonical_select(text).expect("a statement");
+        narrow(&mut statement, TimeRange::new(Timestamp(start), Timestamp(end)).expect("a range"));
+        // The text is what a continuous query is seen running as.
+        let again = influxql::parse_canonical_select(&statement.to_string()).expect("a statement");
+        let context = PlanContext { now: Timestamp(0), local_zone: None, select_buckets_max: 0 };
+        let needs = |statement| crate::analyse(statement, &context).expect("a statement that is right").needs();
+        assert_eq!(needs(&again), needs(&statement));
+        needs(&statement).first().map(|need| (need.range.start().0, need.range.end().0))
+    };
+    let minute = 60_000_000_000;
+    assert_eq!(narrowed("SELECT mean(v) FROM m GROUP BY time(1m)", 0, minute), Some((0, minute)));
+    assert_eq!(narrowed("SELECT v FROM m WHERE h = 'a' OR time > 5", 0, 100), Some((6, 100)));
+    assert_eq!(narrowed("SELECT v FROM m WHERE time > 100", 0, 100), None);
+}
+
+#[test]
+fn an_analysis_knows_how_time_is_cut() {
+    let context = PlanContext { now: Timestamp(90_000_000_000), local_zone: None, select_buckets_max: 0 };
+    let analysed = |text: &str| {
+        let statement = influxql::parse_canonical_select(text).expect("a statement");
+        let analysis = crate::analyse(&statement, &context).expect("a statement that is right");
+        (analysis.is_aggregate(), analysis.window().map(|window| window.to_string()))
+    };
+    let text = "SELECT mean(v) FROM m GROUP BY time(1m, now()), h TZ('Asia/Tokyo')";
+    assert_eq!(analysed(text), (true, Some("1m offset 30s in Asia/Tokyo".to_owned())));
+    assert_eq!(analysed("SELECT abs(v) FROM m"), (false, None));
+}
