@@ -22,7 +22,7 @@ use crate::window::{Window, Zone};
 pub struct FinishPlan {
     /// Name of column 0: `time` or its alias.
     pub time_column: String,
-    /// The columns after it, names distinct.
+    /// The columns after it. Aliases may repeat, and in a subquery other names too: there the first of a name counts.
     pub columns: Vec<OutputColumn>,
     /// One for each different call of the select list; empty for rows.
     pub streams: Vec<Stream>,
