@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::MetaEndpoint;
-use meta::codec::{decode_snapshot, encode_command};
+use meta::codec::{decode_snapshot, encode_command, encode_snapshot};
 use meta::{Command, Data};
 use meta_client::{BoxFuture, LinkError, MetaLink, Proposed};
 use meta_node::{MetaNode, ProposeError, RaftTransport, TransportError};
@@ -32,19 +32,14 @@ impl LocalMeta {
         LocalMeta { node, remote }
     }
 
-    /// The metadata as the leader has it now, if it is newer than `from`; this member's own when no leader answers.
-    async fn newest(&self, from: MetaIndex) -> Option<Arc<Data>> {
+    /// The metadata as the leader has it now, if it is newer than `from`.
+    async fn newest(&self, from: MetaIndex) -> Result<Option<Arc<Data>>, LinkError> {
         let leader = match self.node.ensure_linearizable().await {
-            Ok(data) => return Some(data).filter(|data| data.index() > from),
-            Err(ProposeError::NotLeader(leader)) => Some(leader.tcp_addr),
-            Err(_) => self.node.leader().map(|leader| leader.tcp_addr),
+            Ok(data) => return Ok(Some(data).filter(|data| data.index() > from)),
+            Err(ProposeError::NotLeader(leader)) => leader,
+            Err(_) => self.node.leader().ok_or_else(|| LinkError::Unavailable("no leader".to_owned()))?,
         };
-        if let Some(leader) = leader
-            && let Ok(newer) = self.remote.newer_at(&leader, from, Duration::ZERO).await
-        {
-            return newer;
-        }
-        Some(self.node.data()).filter(|data| data.index() > from)
+        self.remote.newer_at(&leader.tcp_addr, from, Duration::ZERO).await
     }
 }
 
@@ -63,16 +58,14 @@ impl MetaEndpoint for LocalMeta {
         }
     }
 
-    async fn watch(&self, from: MetaIndex, wait: Duration) -> Option<(MetaIndex, Bytes)> {
-        if wait.is_zero() {
-            // Whoever asks without patience wants to know what the leader knows.
-            let newest = tokio::time::timeout(NEWEST_TIMEOUT, self.newest(from)).await.ok()??;
-            if newest.index() > self.node.data().index() {
-                return Some((newest.index(), Bytes::from(meta::codec::encode_snapshot(&newest))));
-            }
+    async fn watch(&self, from: MetaIndex, wait: Duration) -> Result<Option<(MetaIndex, Bytes)>, String> {
+        if !wait.is_zero() {
+            return Ok(tokio::time::timeout(wait, self.node.snapshot_after(from)).await.ok());
         }
-        let wait = wait.max(Duration::from_millis(1));
-        tokio::time::timeout(wait, self.node.snapshot_after(from)).await.ok()
+        // Whoever asks without patience wants to know what the leader knows.
+        let newest = tokio::time::timeout(NEWEST_TIMEOUT, self.newest(from)).await;
+        let newest = newest.map_err(|_| "the leader does not answer".to_owned())?.map_err(|error| error.to_string())?;
+        Ok(newest.map(|data| (data.index(), Bytes::from(encode_snapshot(&data)))))
     }
 }
 
@@ -80,7 +73,7 @@ impl MetaLink for LocalMeta {
     fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
         Box::pin(async move {
             if wait.is_zero() {
-                return Ok(self.newest(from).await);
+                return self.newest(from).await;
             }
             let mut versions = self.node.subscribe();
             let newer = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > from)).await;

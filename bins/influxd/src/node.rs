@@ -133,6 +133,8 @@ impl Node {
         });
         background.push(env.spawn(Arc::clone(&peers).run_heartbeats()));
         if let Some(local) = &local {
+            let learning = Arc::clone(local);
+            background.push(env.spawn(async move { learning.learn_start().await }));
             background.extend(shard_work(&env, &config, &meta, local, &peers, handoff.as_ref(), &metrics));
         }
         if let Some(handoff) = &handoff {

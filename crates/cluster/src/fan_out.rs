@@ -71,12 +71,14 @@ struct Candidate {
     last_error: String,
 }
 
-/// Asks about every shard until each has one answer.
+/// Asks about every shard until each has one answer. With `only` that node alone is asked, for its own copies as they
+/// are.
 ///
 /// # Errors
 /// When no owner of a shard answers, or the question is at fault.
 pub async fn gather<A, F, Fut>(
     shards: &[ShardId],
+    only: Option<NodeId>,
     data: &Data,
     peers: &Peers,
     local: Option<&Arc<LocalShards>>,
@@ -89,13 +91,17 @@ where
     let mut gathered = Gathered { answers: Vec::new(), ownerless: Vec::new() };
     let mut waiting = Vec::new();
     for shard in shards {
-        let owners = owners_by_preference(*shard, data, peers, local, false);
+        let owners = match only {
+            Some(node) => vec![node],
+            None => owners_by_preference(*shard, data, peers, local, false),
+        };
         if data.shard(*shard).is_none_or(|place| place.shard.owners.is_empty()) {
             gathered.ownerless.push(*shard);
             continue;
         }
         let last_error = "no owner is complete".to_owned();
-        waiting.push(Candidate { shard: *shard, owners, accept_behind: false, alone: false, last_error });
+        let accept_behind = only.is_some();
+        waiting.push(Candidate { shard: *shard, owners, accept_behind, alone: false, last_error });
     }
     while !waiting.is_empty() {
         for candidate in &mut waiting {

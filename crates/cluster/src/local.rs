@@ -10,11 +10,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use meta_client::MetaClient;
 use model::{NodeId, ShardId, Stamp, TagFilter, TimeRange};
 use parking_lot::Mutex;
 use storage::{Origin, Shard, ShardReader, Store, WriteError, Written};
+
+/// Pause before the metadata service is asked again.
+const LEARN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How far a copy can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +61,9 @@ pub struct LocalShards {
     me: NodeId,
     meta: Arc<MetaClient>,
     store: Arc<Store>,
-    /// The largest shard number when the node started; those above are whole from their beginning.
-    started_at: ShardId,
+    /// The largest shard number when the node started; those above are whole from their beginning. As long as the
+    /// metadata service was not asked nobody knows what was made while the node was away, and this is the maximum.
+    started_at: AtomicU64,
     /// What is known better than by `started_at`.
     known: Mutex<HashMap<ShardId, Trust>>,
 }
@@ -65,8 +71,15 @@ pub struct LocalShards {
 impl LocalShards {
     /// Nothing is trusted yet.
     pub fn new(me: NodeId, meta: Arc<MetaClient>, store: Arc<Store>) -> LocalShards {
-        let started_at = meta.data().shard_id_max();
-        LocalShards { me, meta, store, started_at, known: Mutex::default() }
+        LocalShards { me, meta, store, started_at: AtomicU64::new(u64::MAX), known: Mutex::default() }
+    }
+
+    /// Learns from the metadata service which shards there were when the node started. Returns once it knows.
+    pub async fn learn_start(&self) {
+        while !self.meta.refresh().await {
+            tokio::time::sleep(LEARN_PAUSE).await;
+        }
+        self.started_at.store(self.meta.data().shard_id_max().0, Ordering::Release);
     }
 
     /// The store below.
@@ -88,7 +101,7 @@ impl LocalShards {
         if let Some(trust) = self.known.lock().get(&shard) {
             return Ok(*trust);
         }
-        if shard > self.started_at {
+        if shard.0 > self.started_at.load(Ordering::Acquire) {
             return Ok(Trust::Whole);
         }
         Ok(if self.store.shard(shard).is_some() { Trust::Behind } else { Trust::Blank })

@@ -5,7 +5,7 @@
 //! node that failed to answer is left alone until a heartbeat succeeds; meanwhile writes for it go to its hint queue at
 //! once and reads ask others first.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,8 @@ use crate::clock::HybridClock;
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// How long such a question waits.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A node that is only slow counts as down after so many questions in a row without an answer in time.
+const SLOW_HEARTBEATS_MAX: u32 = 2;
 /// Largest answer to one question that is put together from pieces, bytes.
 pub const ANSWER_BYTES_MAX: usize = 2 << 30;
 
@@ -44,6 +46,8 @@ pub struct Peers {
     down: Mutex<HashSet<NodeId>>,
     /// Nodes that a heartbeat is waiting for.
     asked: Mutex<HashSet<NodeId>>,
+    /// How many heartbeats in a row were not answered in time.
+    slow: Mutex<HashMap<NodeId, u32>>,
     changes: broadcast::Sender<Change>,
     failures: Counter,
 }
@@ -98,8 +102,8 @@ impl Peers {
     ) -> Arc<Peers> {
         let failures = metrics.counter("peer_call_failures", "Calls to other nodes that failed or were not answered");
         let (changes, _) = broadcast::channel(1_024);
-        let (down, asked) = (Mutex::default(), Mutex::default());
-        Arc::new(Peers { env, me, meta, clock, channels, down, asked, changes, failures })
+        let (down, asked, slow) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Peers { env, me, meta, clock, channels, down, asked, slow, changes, failures })
     }
 
     /// This node.
@@ -223,8 +227,19 @@ impl Peers {
         });
         let answer = match answer.await {
             Ok(answer) => answer,
-            Err(error) => return self.mark_down(node, &error),
+            Err(error) => {
+                let mut slow = self.slow.lock();
+                let count = slow.entry(node).or_insert(0);
+                *count += 1;
+                let only_slow = matches!(error, CallError::Timeout { .. }) && *count < SLOW_HEARTBEATS_MAX;
+                drop(slow);
+                if !only_slow {
+                    self.mark_down(node, &error);
+                }
+                return;
+            }
         };
+        self.slow.lock().remove(&node);
         let header = answer.header.unwrap_or_default();
         if header.sender != node.0 {
             let other = CallError::Refused(format!("{address} is node {} now", header.sender));

@@ -39,8 +39,9 @@ pub trait MetaEndpoint: Send + Sync + std::fmt::Debug {
     async fn raft(&self, message: Bytes) -> Result<Bytes, String>;
     /// Decides a command.
     async fn propose(&self, command: Bytes) -> v1::propose_reply::Outcome;
-    /// The metadata when it is newer than `from`, as soon as it is; `None` after `wait`.
-    async fn watch(&self, from: MetaIndex, wait: Duration) -> Option<(MetaIndex, Bytes)>;
+    /// The metadata when it is newer than `from`, as soon as it is; `None` after `wait`. Without any patience the answer
+    /// is what the leader knows, or an error when there is none.
+    async fn watch(&self, from: MetaIndex, wait: Duration) -> Result<Option<(MetaIndex, Bytes)>, String>;
 }
 
 /// What the node has once it is a member.
@@ -176,7 +177,7 @@ impl Peer for ShardServer {
         let request = request.into_inner();
         self.note(request.header.as_ref());
         let wait = Duration::from_millis(u64::from(request.wait_ms)).min(WATCH_WAIT_MAX);
-        let newer = endpoint.watch(MetaIndex(request.from_index), wait).await;
+        let newer = endpoint.watch(MetaIndex(request.from_index), wait).await.map_err(Status::unavailable)?;
         let (index, data) = newer.map_or((0, Bytes::new()), |(index, data)| (index.0, data));
         Ok(Response::new(v1::WatchReply { header: self.header(), index, data }))
     }

@@ -343,13 +343,18 @@ impl Statements {
     }
 
     /// Asks one owner of every shard; see `fan_out`.
-    async fn gather<A, F, Fut>(&self, shards: &[ShardId], ask: F) -> Result<Gathered<A>, StatementError>
+    async fn gather<A, F, Fut>(
+        &self,
+        shards: &[ShardId],
+        context: &QueryContext,
+        ask: F,
+    ) -> Result<Gathered<A>, StatementError>
     where
         F: Fn(Ask) -> Fut,
         Fut: Future<Output = Result<A, AskError>>,
     {
         let data = self.meta.data();
-        Ok(gather(shards, &data, &self.peers, self.local.as_ref(), ask).await?)
+        Ok(gather(shards, context.node, &data, &self.peers, self.local.as_ref(), ask).await?)
     }
 }
 

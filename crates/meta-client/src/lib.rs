@@ -54,7 +54,17 @@ pub struct MetaClient {
     /// How many questions `refresh` has begun to ask.
     questions: AtomicU64,
     /// Held while `refresh` asks: the number of the last question and when it was asked.
-    asked: Mutex<Option<(u64, Duration)>>,
+    asked: Mutex<Option<Question>>,
+}
+
+/// A question for newer metadata that is over.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    number: u64,
+    /// When it was asked.
+    at: Duration,
+    /// Whether the service answered.
+    answered: bool,
 }
 
 impl MetaClient {
@@ -122,7 +132,9 @@ impl MetaClient {
                 let arrived = tokio::time::timeout(CATCH_UP_PATIENCE, arrival).await.map(|known| known.is_ok());
                 match arrived {
                     Ok(arrived) => return arrived,
-                    Err(_) => self.refresh().await,
+                    Err(_) => {
+                        self.refresh().await;
+                    }
                 }
             }
         };
@@ -130,30 +142,41 @@ impl MetaClient {
     }
 
     /// Asks the leader once for anything newer: before "not found" is answered, somebody who created it elsewhere a
-    /// moment ago must be heard. Afterwards the copy has all that was decided before the call, unless no leader answered.
+    /// moment ago must be heard. `true`: the copy has all that was decided before the call; `false`: no leader answered.
     ///
     /// Questions are 50 ms apart, however many ask: who comes while one is under way waits for the next, which begins
     /// after they came and serves all who wait.
-    pub async fn refresh(&self) {
+    pub async fn refresh(&self) -> bool {
         let wanted = self.questions.load(Ordering::Acquire) + 1;
         let mut asked = self.asked.lock().await;
-        if let Some((number, at)) = *asked {
-            if number >= wanted {
-                return;
+        if let Some(last) = *asked {
+            if last.number >= wanted {
+                return last.answered;
             }
-            let since = self.env.monotonic().saturating_sub(at);
+            let since = self.env.monotonic().saturating_sub(last.at);
             tokio::time::sleep(REFRESH_INTERVAL_MIN.saturating_sub(since)).await;
         }
         let number = self.questions.fetch_add(1, Ordering::AcqRel) + 1;
         let at = self.env.monotonic();
         let from = self.data().index();
-        match tokio::time::timeout(REFRESH_TIMEOUT, self.link.newer(from, Duration::ZERO)).await {
-            Ok(Ok(Some(data))) => self.install(data).await,
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the metadata service was not asked"),
-            Err(_) => tracing::debug!("the metadata service did not answer in time"),
-        }
-        *asked = Some((number, at));
+        let answered = match tokio::time::timeout(REFRESH_TIMEOUT, self.link.newer(from, Duration::ZERO)).await {
+            Ok(Ok(newer)) => {
+                if let Some(data) = newer {
+                    self.install(data).await;
+                }
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the metadata service was not asked");
+                false
+            }
+            Err(_) => {
+                tracing::debug!("the metadata service did not answer in time");
+                false
+            }
+        };
+        *asked = Some(Question { number, at, answered });
+        answered
     }
 
     /// Follows the metadata service, for ever.
@@ -161,7 +184,9 @@ impl MetaClient {
         loop {
             match self.link.newer(self.data().index(), WATCH_WAIT).await {
                 Ok(Some(data)) => self.install(data).await,
-                Ok(None) => self.refresh().await,
+                Ok(None) => {
+                    self.refresh().await;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "the metadata service cannot be followed");
                     tokio::time::sleep(WATCH_RETRY).await;

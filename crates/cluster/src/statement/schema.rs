@@ -125,10 +125,10 @@ impl Statements {
         let sources: Vec<Source> = show.filter.iter().map(measurement_source).collect();
         let wanted = Wanted::new(&sources)?;
         let shards = self.shards(&db, "", TimeRange::ALL, context);
-        let schemas = self.describe(&shards, &wanted).await?;
+        let schemas = self.describe(&shards, &wanted, context).await?;
         let mut names = Vec::new();
         for name in schemas.into_keys() {
-            if meant.is_all() || !self.series_of(&shards, &name, &meant, &[]).await?.keys.is_empty() {
+            if meant.is_all() || !self.series_of(&shards, &name, &meant, &[], context).await?.keys.is_empty() {
                 names.push(name);
             }
         }
@@ -165,7 +165,7 @@ impl Statements {
         let db = self.database(show.database.as_deref(), context).await?;
         let wanted = Wanted::new(&show.sources)?;
         let shards = self.shards(&db, &self.one_policy(&db, &wanted, context)?, TimeRange::ALL, context);
-        for (name, schema) in self.describe(&shards, &wanted).await? {
+        for (name, schema) in self.describe(&shards, &wanted, context).await? {
             let rows = schema.fields().flat_map(|(field, types)| {
                 let field = lossy(field);
                 types.map(move |kind| [Value::text(field.clone()), Value::text(kind.name())]).collect::<Vec<_>>()
@@ -283,7 +283,7 @@ impl Statements {
             }
             CardinalityOf::FieldKey => {
                 let shards = self.shards(&db, "", TimeRange::ALL, context);
-                let schemas = self.describe(&shards, &Wanted::new(&show.sources)?).await?;
+                let schemas = self.describe(&shards, &Wanted::new(&show.sources)?, context).await?;
                 schemas.into_iter().map(|(name, schema)| (name, schema.fields().count())).collect()
             }
             CardinalityOf::Series | CardinalityOf::Measurement => {
@@ -309,11 +309,11 @@ impl Statements {
         let keys = key.map(key_filter).transpose()?;
         let shards = self.meant_shards(db, "", &meant, context);
         let mut found = BTreeMap::new();
-        for (name, schema) in self.describe(&shards, &Wanted::new(sources)?).await? {
+        for (name, schema) in self.describe(&shards, &Wanted::new(sources)?, context).await? {
             let mut tags: BTreeSet<Vec<u8>> = if meant.is_all() {
                 schema.tags().map(<[u8]>::to_vec).collect()
             } else {
-                let keys = self.series_of(&shards, &name, &meant, &[]).await?.keys;
+                let keys = self.series_of(&shards, &name, &meant, &[], context).await?.keys;
                 let tags = keys.iter().map(|key| split_key(key).1);
                 tags.flat_map(|tags| tags.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>()).collect()
             };
@@ -340,10 +340,10 @@ impl Statements {
         let rp = wanted.retention_policy.clone().unwrap_or_default();
         let shards = self.meant_shards(db, &rp, &meant, context);
         let mut found = BTreeMap::new();
-        for (name, schema) in self.describe(&shards, &wanted).await? {
+        for (name, schema) in self.describe(&shards, &wanted, context).await? {
             let tags: Vec<Vec<u8>> = schema.tags().filter(|tag| keys.accepts(tag)).map(<[u8]>::to_vec).collect();
             if !tags.is_empty() {
-                let mut pairs = self.series_of(&shards, &name, &meant, &tags).await?.pairs;
+                let mut pairs = self.series_of(&shards, &name, &meant, &tags, context).await?.pairs;
                 pairs.retain(|(_, value)| meant.values.iter().all(|test| test.accepts(value)));
                 found.insert(name, pairs);
             }
@@ -375,29 +375,39 @@ impl Statements {
     ) -> Result<BTreeSet<Vec<u8>>, StatementError> {
         let shards = self.meant_shards(db, rp, meant, context);
         let mut keys = BTreeSet::new();
-        for name in self.describe(&shards, wanted).await?.into_keys() {
-            keys.extend(self.series_of(&shards, &name, meant, &[]).await?.keys);
+        for name in self.describe(&shards, wanted, context).await?.into_keys() {
+            keys.extend(self.series_of(&shards, &name, meant, &[], context).await?.keys);
         }
         Ok(keys)
     }
 
     /// Fields and tags of the wanted measurements of some shards.
-    async fn describe(&self, shards: &[ShardId], wanted: &Wanted) -> Result<Schemas, StatementError> {
+    async fn describe(
+        &self,
+        shards: &[ShardId],
+        wanted: &Wanted,
+        context: &QueryContext,
+    ) -> Result<Schemas, StatementError> {
         // Patterns are matched here; names alone narrow what owners send.
         let names: Vec<Vec<u8>> = match wanted.patterns.is_empty() {
             true => wanted.names.iter().map(|name| name.clone().into_bytes()).collect(),
             false => Vec::new(),
         };
-        let mut schemas = self.schemas(shards, names).await?;
+        let mut schemas = self.schemas(shards, names, context).await?;
         schemas.retain(|name, _| wanted.accepts(name));
         Ok(schemas)
     }
 
     /// The schemas of some measurements, or of all when none is named, united over the shards.
-    pub(super) async fn schemas(&self, shards: &[ShardId], names: Vec<Vec<u8>>) -> Result<Schemas, StatementError> {
+    pub(super) async fn schemas(
+        &self,
+        shards: &[ShardId],
+        names: Vec<Vec<u8>>,
+        context: &QueryContext,
+    ) -> Result<Schemas, StatementError> {
         let names = Arc::new(names);
         let gathered = self
-            .gather(shards, |ask| {
+            .gather(shards, context, |ask| {
                 let names = Arc::clone(&names);
                 async move {
                     if ask.node == self.peers.me() {
@@ -443,9 +453,10 @@ impl Statements {
         measurement: &[u8],
         meant: &Meant,
         tag_keys: &[Vec<u8>],
+        context: &QueryContext,
     ) -> Result<SeriesAnswer, StatementError> {
         let gathered = self
-            .gather(shards, |ask| async move {
+            .gather(shards, context, |ask| async move {
                 if ask.node == self.peers.me() {
                     let Some(local) = self.local.clone() else {
                         return Err(AskError::Node("no shards here".to_owned()));

@@ -67,7 +67,7 @@ impl Statements {
                 MeasurementName::Name(name) => vec![name.clone().into_bytes()],
                 MeasurementName::Regex(_) => Vec::new(),
             };
-            for (name, schema) in self.schemas(&shards, names).await? {
+            for (name, schema) in self.schemas(&shards, names, context).await? {
                 catalog.add(&need.database, &need.retention_policy, &name, &schema);
             }
         }
@@ -165,7 +165,7 @@ impl Statements {
         let encoded = Bytes::from(plan.encode());
         let plan = Arc::new(plan.clone());
         let gathered = self
-            .gather(&shards, |ask| {
+            .gather(&shards, context, |ask| {
                 let (plan, encoded) = (Arc::clone(&plan), encoded.clone());
                 async move { self.select_at(ask, &plan, encoded).await }
             })
