@@ -88,6 +88,13 @@ pub(crate) fn sliced(column: &Column, range: Range<usize>) -> Column {
     builder.finish()
 }
 
+/// `len` places without a value.
+pub(crate) fn nulls(field_type: FieldType, len: usize) -> Column {
+    let mut builder = ColumnBuilder::new(field_type);
+    builder.pad_to(len);
+    builder.finish()
+}
+
 /// About how many bytes of values a row of these columns has.
 pub(crate) fn row_bytes<'a>(columns: impl Iterator<Item = &'a Column>) -> usize {
     columns.map(|column| byte_count(column) / column.len().max(1)).sum()

@@ -27,6 +27,9 @@ pub(crate) use merge::{Keep, Merge};
 /// Most rows of one [`RowBatch`], except where rows are dropped for having no value.
 pub const BATCH_ROWS: usize = 4_096;
 
+/// A batch ends when its values have about this many bytes, however few its rows.
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
+
 /// Some rows of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowBatch {
@@ -65,6 +68,11 @@ impl Block {
 pub(crate) trait Source: Send + Debug {
     /// The next block that is not empty, or `None` at the end.
     fn next_block(&mut self) -> Result<Option<Block>, ReadError>;
+
+    /// An instant that no row of the next block lies before, in the order of the cursor, known without reading.
+    fn bound(&self) -> Option<i64> {
+        None
+    }
 
     /// What is known about all rows of the next block without reading it. `None` when nothing is, or at the end.
     fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {

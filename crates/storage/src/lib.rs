@@ -19,6 +19,7 @@ mod cursor;
 mod digest;
 mod error;
 mod file;
+pub mod fuzzing;
 mod index;
 mod manifest;
 mod memory;

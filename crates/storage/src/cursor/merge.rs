@@ -2,10 +2,13 @@
 
 use model::{Column, FieldType, Stamp};
 
-use super::{BATCH_ROWS, Block, PageSummary, RowBatch, Source};
-use crate::column::ColumnBuilder;
+use super::{BATCH_BYTES, BATCH_ROWS, Block, PageSummary, RowBatch, Source};
+use crate::column::{self, ColumnBuilder};
 use crate::error::ReadError;
 use crate::stamps::Stamps;
+
+/// Blocks of at least this many rows that nothing else interrupts are handed on as they are, not copied.
+const WHOLE_ROWS: usize = 512;
 
 /// What is made of several rows at one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ struct Head {
     /// `None` before the next block was read, and at the end.
     block: Option<Block>,
     position: usize,
+    /// Bytes of values in a row of the block, about; at least 1.
+    row_bytes: usize,
     ended: bool,
 }
 
@@ -48,6 +53,8 @@ impl Head {
             self.block = self.source.next_block()?;
             self.position = 0;
             self.ended = self.block.is_none();
+            let columns = self.block.iter().flat_map(|block| block.columns.iter().flatten());
+            self.row_bytes = column::row_bytes(columns).max(1);
             debug_assert!(self.block.as_ref().is_none_or(|block| !block.times.is_empty()), "blocks have rows");
         }
         Ok(())
@@ -77,23 +84,32 @@ impl Merge {
         descending: bool,
         keep: Keep,
     ) -> Merge {
-        let heads = sources.into_iter().map(|source| Head { source, block: None, position: 0, ended: false });
+        let heads =
+            sources.into_iter().map(|source| Head { source, block: None, position: 0, row_bytes: 1, ended: false });
         Merge { heads: heads.collect(), field_types, descending, keep, peeked: None }
     }
 
     /// The next rows, some thousand, or `None` at the end. After an error there are none.
     pub(crate) fn next_rows(&mut self) -> Result<Option<RowBatch>, ReadError> {
-        let out = self.next_output()?;
-        Ok(out.map(|out| RowBatch {
-            times: out.times,
-            columns: out.columns.into_iter().map(ColumnBuilder::finish).collect(),
-        }))
+        let Some(out) = self.next_output()? else { return Ok(None) };
+        let rows = out.times.len();
+        let columns = match out.whole {
+            Some(block) => {
+                let columns = block.columns.into_iter().zip(&self.field_types);
+                columns.map(|(column, kind)| column.unwrap_or_else(|| column::nulls(*kind, rows))).collect()
+            }
+            None => out.columns.into_iter().map(ColumnBuilder::finish).collect(),
+        };
+        Ok(Some(RowBatch { times: out.times, columns }))
     }
 
     /// The next rows with their stamps.
     pub(crate) fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
         assert_eq!(self.keep, Keep::Stamps, "only then stamps are kept");
         let Some(out) = self.next_output()? else { return Ok(None) };
+        if let Some(block) = out.whole {
+            return Ok(Some(Block { times: out.times, ..block }));
+        }
         let spans: Vec<(u32, Stamp)> = (0u32..).zip(out.stamps).collect();
         Ok(Some(Block {
             stamps: Stamps::from_spans(&spans, out.times.len()),
@@ -118,11 +134,11 @@ impl Merge {
             let head = &mut self.heads[index];
             head.load()?;
             if let Some(block) = head.block.take() {
-                out.extend(&block, 0, block.times.len());
+                out.take_whole(block);
                 return Ok(());
             }
         }
-        while out.times.len() < BATCH_ROWS && self.step(out)? {}
+        while out.whole.is_none() && out.times.len() < BATCH_ROWS && out.bytes < BATCH_BYTES && self.step(out)? {}
         Ok(())
     }
 
@@ -178,45 +194,74 @@ impl Merge {
 
     /// Appends the next rows to `out`. Tells whether there were any.
     fn step(&mut self, out: &mut Output) -> Result<bool, ReadError> {
-        for head in &mut self.heads {
-            head.load()?;
-        }
+        let Some((least, index, bound)) = self.load_first()? else { return Ok(false) };
         let descending = self.descending;
         let key = |time: i64| if descending { !time } else { time };
-        let mut first: Option<(i64, usize)> = None;
-        let mut bound: Option<i64> = None;
-        for (index, head) in self.heads.iter().enumerate() {
-            let Some(time) = head.time() else { continue };
-            let time = key(time);
-            match first {
-                Some((least, _)) if least <= time => bound = Some(bound.map_or(time, |bound| bound.min(time))),
-                _ => {
-                    bound = first.map(|(least, _)| least);
-                    first = Some((time, index));
-                }
-            }
-        }
-        let Some((least, index)) = first else { return Ok(false) };
         let head = &mut self.heads[index];
         let block = head.block.as_ref().expect("a head with a time has a block");
         if bound == Some(least) || block.repeats {
             self.merge_instant(key(least), out);
             return Ok(true);
         }
-        let room = BATCH_ROWS - out.times.len();
+        let room = (BATCH_ROWS - out.times.len()).min((BATCH_BYTES - out.bytes).div_ceil(head.row_bytes));
         let rest = &block.times[head.position..];
         let rest = &rest[..rest.len().min(room)];
         let count = match bound {
             Some(bound) => rest.partition_point(|time| key(*time) < bound),
             None => rest.len(),
         };
+        let is_whole = head.position == 0 && count == block.times.len() && count >= WHOLE_ROWS;
+        if is_whole && out.times.is_empty() {
+            let block = head.block.take().expect("a head with a time has a block");
+            out.take_whole(block);
+            return Ok(true);
+        }
         let end = head.position + count;
         out.extend(block, head.position, end);
+        out.bytes += count * head.row_bytes;
         if self.keep == Keep::Stamps {
             out.stamps.extend((head.position..end).map(|row| block.stamps.get(row)));
         }
         head.advance(end);
         Ok(true)
+    }
+
+    /// The head with the next row, its block read, the key of its time and the least that the others may have. Blocks
+    /// that come later are not read yet.
+    fn load_first(&mut self) -> Result<Option<(i64, usize, Option<i64>)>, ReadError> {
+        loop {
+            let mut first: Option<(i64, usize)> = None;
+            let mut bound: Option<i64> = None;
+            let mut unread = None;
+            for (index, head) in self.heads.iter().enumerate() {
+                let time = match (head.time(), head.ended) {
+                    (Some(time), _) => self.key(time),
+                    (None, true) => continue,
+                    (None, false) => match head.source.bound() {
+                        Some(time) => self.key(time),
+                        None => i64::MIN,
+                    },
+                };
+                // Of those that may have the next row, unread ones are read first.
+                if head.block.is_none() && first.is_none_or(|(least, _)| time <= least) {
+                    unread = Some(index);
+                } else if first.is_none_or(|(least, _)| time < least) {
+                    unread = None;
+                }
+                match first {
+                    Some((least, _)) if least <= time => bound = least_of(bound, Some(time)),
+                    _ => {
+                        bound = least_of(bound, first.map(|(least, _)| least));
+                        first = Some((time, index));
+                    }
+                }
+            }
+            match (unread, first) {
+                (Some(index), _) => self.heads[index].load()?,
+                (None, Some((least, index))) => return Ok(Some((least, index, bound))),
+                (None, None) => return Ok(None),
+            }
+        }
     }
 
     /// Merges all rows at one instant.
@@ -249,6 +294,7 @@ impl Merge {
             }
         }
         for (rank, end) in ends {
+            out.bytes += self.heads[rank].row_bytes;
             self.heads[rank].advance(end);
         }
     }
@@ -287,12 +333,21 @@ struct Output {
     /// Only where stamps are kept.
     stamps: Vec<Stamp>,
     columns: Vec<ColumnBuilder>,
+    /// Of values, about.
+    bytes: usize,
+    /// All there is, as its source gave it; its times are above.
+    whole: Option<Block>,
 }
 
 impl Output {
     fn new(field_types: &[FieldType]) -> Output {
         let columns = field_types.iter().map(|kind| ColumnBuilder::new(*kind)).collect();
-        Output { times: Vec::new(), stamps: Vec::new(), columns }
+        Output { times: Vec::new(), stamps: Vec::new(), columns, bytes: 0, whole: None }
+    }
+
+    fn take_whole(&mut self, mut block: Block) {
+        self.times = std::mem::take(&mut block.times);
+        self.whole = Some(block);
     }
 
     fn extend(&mut self, block: &Block, start: usize, end: usize) {

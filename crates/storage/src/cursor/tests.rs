@@ -123,6 +123,25 @@ fn random_sources_agree_with_a_map() {
 }
 
 #[test]
+fn long_texts_come_in_small_batches() {
+    let mut column = Column::new(FieldType::String);
+    (0..100).for_each(|_| column.push_string(&vec![b'x'; 1 << 18]));
+    let block = Block {
+        times: (0..100).collect(),
+        stamps: Stamps::one(Stamp::ZERO),
+        columns: vec![Some(column)],
+        repeats: false,
+    };
+    let sources = vec![Box::new(Blocks(vec![block])) as Box<dyn Source>];
+    let mut cursor = RowCursor::new(sources, vec![FieldType::String], false);
+    let mut sizes = Vec::new();
+    while let Some(batch) = cursor.next().expect("no disk here") {
+        sizes.push(batch.times.len());
+    }
+    assert_eq!(sizes, [32, 32, 32, 4]);
+}
+
+#[test]
 fn long_sources_come_in_batches() {
     let rows: Vec<Row> = (0..10_000).map(|time| (time, 1, Some(time), None)).collect();
     let sources = vec![Box::new(Blocks(vec![block(&rows)])) as Box<dyn Source>];
@@ -131,5 +150,5 @@ fn long_sources_come_in_batches() {
     while let Some(batch) = cursor.next().expect("no disk here") {
         sizes.push(batch.times.len());
     }
-    assert_eq!(sizes, [4096, 4096, 1808]);
+    assert_eq!(sizes, [4096, 4096, 1808], "nothing interrupts them, but they are too long");
 }

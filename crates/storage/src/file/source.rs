@@ -252,6 +252,25 @@ impl FileSource {
 }
 
 impl Source for FileSource {
+    fn bound(&self) -> Option<i64> {
+        let page = match &self.open {
+            Some(open) if self.wanted.descending => {
+                open.pages.clone().next_back().map(|page| open.index.pages[page].times)
+            }
+            Some(open) => open.pages.clone().next().map(|page| open.index.pages[page].times),
+            None => None,
+        };
+        let (first, last) = match page {
+            Some(page) => (page.first, page.last),
+            None => {
+                let chunk = self.chunks.get(self.next_chunk)?;
+                (chunk.time_first, chunk.time_last)
+            }
+        };
+        let range = self.wanted.range;
+        Some(if self.wanted.descending { last.min(range.end().0 - 1) } else { first.max(range.start().0) })
+    }
+
     fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
         while let Some(page) = self.next_page()? {
             self.pass();

@@ -210,33 +210,6 @@ fn a_cut_stale_or_foreign_file_is_refused() {
 }
 
 #[test]
-fn any_footer_or_chunk_index_decodes_or_not() {
-    let mut state = 7u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    for _ in 0..20_000 {
-        let bytes: Vec<u8> = (0..next() % 60).map(|_| if next() % 2 == 0 { next() % 8 } else { next() }).collect();
-        let sum = format::checksum(1, 0, &bytes);
-        let part = format::PartRef { offset: 0, length: bytes.len() as u32, sum };
-        let entry = FileEntry { number: 1, bytes: 0, identity: 1, rows: 0, clock_max: 0 };
-        let _ = format::decode_footer(&bytes, &entry, part);
-        let chunk = ChunkRef {
-            offset: 0,
-            data_bytes: u32::from(next()),
-            index_bytes: bytes.len() as u32,
-            index_sum: 0,
-            rows: u32::from(next()) % 20,
-            time_first: 0,
-            time_last: 0,
-            repeats: false,
-        };
-        let _ = ChunkIndex::decode(&bytes, &chunk);
-    }
-}
-
-#[test]
 fn names_of_files_are_known() {
     assert_eq!(number_of("000000000000000a.data"), Some(10));
     assert_eq!(number_of("000000000000000a.data.new"), Some(10));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::run::Run;
 use crate::column;
-use crate::cursor::{BATCH_ROWS, Block, Source};
+use crate::cursor::{BATCH_BYTES, BATCH_ROWS, Block, Source};
 use crate::error::ReadError;
 use crate::file::Wanted;
 
@@ -38,19 +38,21 @@ impl RunSource {
     fn take(&mut self) -> Range<usize> {
         let times = self.run.times();
         let Range { start, end } = self.rows;
-        if end - start <= BATCH_ROWS {
+        let row_bytes = self.run.byte_count() / self.run.row_count().max(1);
+        let rows_max = (BATCH_BYTES / row_bytes.max(1)).clamp(1, BATCH_ROWS);
+        if end - start <= rows_max {
             self.rows = end..end;
             return start..end;
         }
         if self.descending {
-            let mut cut = end - BATCH_ROWS;
+            let mut cut = end - rows_max;
             while cut > start && times[cut - 1] == times[cut] {
                 cut -= 1;
             }
             self.rows = start..cut;
             cut..end
         } else {
-            let mut cut = start + BATCH_ROWS;
+            let mut cut = start + rows_max;
             while cut < end && times[cut - 1] == times[cut] {
                 cut += 1;
             }
@@ -61,6 +63,11 @@ impl RunSource {
 }
 
 impl Source for RunSource {
+    fn bound(&self) -> Option<i64> {
+        let row = if self.descending { self.rows.end.checked_sub(1)? } else { self.rows.start };
+        self.run.times().get(row).copied()
+    }
+
     fn next_block(&mut self) -> Result<Option<Block>, ReadError> {
         if self.rows.is_empty() {
             return Ok(None);

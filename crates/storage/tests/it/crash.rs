@@ -154,6 +154,10 @@ fn a_power_cut_at_any_operation_loses_nothing_acked() {
     assert!(changes > 120, "{changes} operations");
     for after in 0..changes {
         for (seed, loss) in (1..).zip(LossModel::ALL) {
+            // The gentle ones find less; they take turns.
+            if matches!(loss, LossModel::KeepAll | LossModel::TornLast) && (after + seed) % 4 != 0 {
+                continue;
+            }
             let disk = SimDisk::new(after * 7 + seed);
             disk.arm(Fuse { kinds: Fuse::CHANGES, after, effect: Effect::PowerOff });
             let (mut client, mut created) = (Client::default(), false);
