@@ -164,6 +164,7 @@ impl Store {
             }
         }
         for (id, core) in self.open_shards() {
+            core.tend_log();
             loop {
                 match core.compact() {
                     Ok(true) => done.compacted += 1,

@@ -28,6 +28,9 @@ use crate::shard::maintain;
 use crate::usage::{Shared, Usage};
 use crate::wal::{self, Position};
 
+/// A log that took no record for this long gives its file back.
+const LOG_IDLE: Duration = Duration::from_secs(60);
+
 /// Most replacements that are remembered for the next digest.
 const REPLACED_MAX: usize = 1_024;
 
@@ -217,9 +220,17 @@ impl Core {
         self.writer.lock().files.iter().map(|file| file.entry.bytes).sum()
     }
 
-    /// Takes no writes and starts no flush from now on; its memory no longer counts.
+    /// Takes no writes and starts no flush from now on; its memory no longer counts. Waits for a flush or merge that is
+    /// under way, so that nobody else changes the directory afterwards. A log that is whole is closed.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
+        drop(self.maintenance.lock());
+        if let Some(log) = self.writer.lock().log.take()
+            && !log.is_failed()
+        {
+            // It only saves the next open some work.
+            let _ = log.close_idle();
+        }
         let mut writer = self.writer.lock();
         self.usage.change(writer.counted_bytes, 0);
         writer.counted_bytes = 0;
@@ -239,6 +250,22 @@ impl Core {
         let now = (writer.memory.byte_count() + frozen) as u64;
         self.usage.change(writer.counted_bytes, now);
         writer.counted_bytes = now;
+    }
+
+    /// Makes the log durable where its delay has passed, and closes its file when nobody has written for a while.
+    pub(crate) fn tend_log(&self) {
+        let (log, idle) = {
+            let writer = self.writer.lock();
+            (writer.log.clone(), self.env.monotonic().saturating_sub(writer.written_at))
+        };
+        let Some(log) = log else { return };
+        let tended = log.sync_overdue().and_then(|()| match idle >= LOG_IDLE {
+            true => log.close_idle().map(|_| ()),
+            false => Ok(()),
+        });
+        if let Err(error) = tended {
+            self.log_refused(error);
+        }
     }
 
     /// An append or a sync was refused. After anything but a full disk the shard has to be opened again: nobody knows

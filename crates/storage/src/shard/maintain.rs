@@ -20,11 +20,20 @@ use crate::wal::Position;
 impl Core {
     /// Writes the memory table to a data file and gives its log back. `false` when there was nothing to do.
     pub(crate) fn flush(&self) -> Result<bool, MaintenanceError> {
-        let mut manifest = self.maintenance.lock();
+        self.flush_with(&mut self.maintenance.lock())
+    }
+
+    /// Flushes unless a flush or merge is under way. Tells whether memory was freed.
+    pub(super) fn flush_if_free(&self) -> bool {
+        let Some(mut manifest) = self.maintenance.try_lock() else { return false };
+        matches!(self.flush_with(&mut manifest), Ok(true))
+    }
+
+    fn flush_with(&self, manifest: &mut Manifest) -> Result<bool, MaintenanceError> {
         self.check_usable()?;
         let Some((runs, position)) = self.freeze() else { return Ok(false) };
         let inputs = Inputs { runs: Some(&runs), files: &[] };
-        let result = self.write_and_list(&mut manifest, &inputs, |manifest, entry| {
+        let result = self.write_and_list(manifest, &inputs, |manifest, entry| {
             manifest.files.push(entry);
             manifest.flushed = position;
         });

@@ -67,9 +67,10 @@ impl Core {
         if batch.is_empty() {
             return Ok(Pending { written: Written::default(), sync: None });
         }
-        let used = self.usage.memory_bytes();
-        if used > self.config.memory_bytes_max {
-            return Err(WriteError::MemoryFull { used, max: self.config.memory_bytes_max });
+        // A writer that finds memory full makes room itself, if nobody does so already.
+        let max = self.config.memory_bytes_max;
+        if self.usage.memory_bytes() > max && !self.flush_if_free() {
+            return Err(WriteError::MemoryFull { used: self.usage.memory_bytes(), max });
         }
         let encoded;
         let record = match record {

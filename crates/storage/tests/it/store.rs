@@ -198,3 +198,64 @@ fn a_damaged_shard_is_listed_and_the_others_work() {
     assert!(store.shard(ShardId(1)).expect("listed").read().is_err());
     assert_eq!(content(&store.shard(ShardId(2)).expect("whole")).len(), 1);
 }
+
+#[test]
+fn full_memory_is_flushed_by_the_writer_or_refused() {
+    let dir = TempDir::new().expect("a directory");
+    let config = StoreConfig { memory_bytes_max: 20_000, ..StoreConfig::new(dir.path().join("data")) };
+    let store = Store::open(Env::real(), config).expect("a store");
+    let first = shard(&store);
+    store.create_shard(ShardId(2), "db", "rp").expect("made");
+    let second = store.shard(ShardId(2)).expect("made above");
+    let write = |shard: &Shard, clock: u64| {
+        let mut batch = Batch::default();
+        (0..100).for_each(|row| point(&mut batch, "a", clock as i64 * 1_000 + row, "v", FieldValue::Integer(row)));
+        shard.write(stamp(clock), &batch, None, Origin::Client)
+    };
+    for clock in 0..50 {
+        write(&first, clock).expect("the writer makes room");
+        assert!(store.memory_bytes() < 30_000);
+    }
+    // This one has nothing to flush, so it cannot make room.
+    while store.memory_bytes() <= 20_000 {
+        write(&first, 99).expect("written");
+    }
+    let refused = write(&second, 1).expect_err("memory is full").to_string();
+    assert!(refused.starts_with("cache-max-memory-size exceeded: ("), "{refused}");
+    assert!(refused.ends_with("/20000)"), "{refused}");
+    store.flush_all().expect("flushed");
+    assert_eq!(store.memory_bytes(), 0);
+    write(&second, 1).expect("there is room");
+    assert!(content(&first).values().map(Vec::len).sum::<usize>() >= 5_000);
+}
+
+#[test]
+fn maintenance_flushes_merges_and_keeps_the_log_short() {
+    let dir = TempDir::new().expect("a directory");
+    let config =
+        StoreConfig { flush_bytes: 1, wal_segment_bytes: 4 << 10, ..StoreConfig::new(dir.path().join("data")) };
+    let store = Store::open(Env::real(), config).expect("a store");
+    let shard = shard(&store);
+    let mut merged = 0;
+    for clock in 0..20 {
+        let mut batch = Batch::default();
+        (0..50).for_each(|row| point(&mut batch, "a", clock as i64 * 50 + row, "v", FieldValue::Integer(row)));
+        shard.write(stamp(clock), &batch, None, Origin::Client).expect("written");
+        let done = store.maintain();
+        assert!(done.errors.is_empty(), "{done:?}");
+        assert_eq!(done.flushed, 1);
+        merged += done.compacted;
+    }
+    assert!(merged >= 5);
+    let names: Vec<String> = std::fs::read_dir(shard.dir())
+        .expect("listed")
+        .map(|entry| entry.expect("listed").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.iter().filter(|name| name.ends_with(".data")).count() < 4, "{names:?}");
+    let log: u64 = std::fs::read_dir(shard.dir().join("log"))
+        .expect("listed")
+        .map(|entry| entry.expect("listed").metadata().expect("there").len())
+        .sum();
+    assert!(log < 10_000, "{log} bytes of log");
+    assert_eq!(content(&shard).values().map(Vec::len).sum::<usize>(), 1_000);
+}
