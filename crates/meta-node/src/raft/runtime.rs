@@ -49,50 +49,50 @@ impl RngCore for Dice {
     }
 }
 
-/// Tokio with our dice.
+/// Inherited with our dice.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Runtime;
 
-type Tokio = TokioRuntime;
+type Inherited = TokioRuntime;
 
 impl AsyncRuntime for Runtime {
-    type JoinError = <Tokio as AsyncRuntime>::JoinError;
-    type JoinHandle<T: OptionalSend + 'static> = <Tokio as AsyncRuntime>::JoinHandle<T>;
-    type Sleep = <Tokio as AsyncRuntime>::Sleep;
-    type Instant = <Tokio as AsyncRuntime>::Instant;
-    type TimeoutError = <Tokio as AsyncRuntime>::TimeoutError;
-    type Timeout<R, T: Future<Output = R> + OptionalSend> = <Tokio as AsyncRuntime>::Timeout<R, T>;
+    type JoinError = <Inherited as AsyncRuntime>::JoinError;
+    type JoinHandle<T: OptionalSend + 'static> = <Inherited as AsyncRuntime>::JoinHandle<T>;
+    type Sleep = <Inherited as AsyncRuntime>::Sleep;
+    type Instant = <Inherited as AsyncRuntime>::Instant;
+    type TimeoutError = <Inherited as AsyncRuntime>::TimeoutError;
+    type Timeout<R, T: Future<Output = R> + OptionalSend> = <Inherited as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = Dice;
-    type OneshotSender<T: OptionalSend> = <Tokio as AsyncRuntime>::OneshotSender<T>;
-    type OneshotReceiver<T: OptionalSend> = <Tokio as AsyncRuntime>::OneshotReceiver<T>;
-    type OneshotReceiverError = <Tokio as AsyncRuntime>::OneshotReceiverError;
+    type OneshotSender<T: OptionalSend> = <Inherited as AsyncRuntime>::OneshotSender<T>;
+    type OneshotReceiver<T: OptionalSend> = <Inherited as AsyncRuntime>::OneshotReceiver<T>;
+    type OneshotReceiverError = <Inherited as AsyncRuntime>::OneshotReceiverError;
 
     fn spawn<T>(future: T) -> Self::JoinHandle<T::Output>
     where
         T: Future + OptionalSend + 'static,
         T::Output: OptionalSend + 'static,
     {
-        Tokio::spawn(future)
+        Inherited::spawn(future)
     }
 
     fn sleep(duration: Duration) -> Self::Sleep {
-        Tokio::sleep(duration)
+        Inherited::sleep(duration)
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        Tokio::sleep_until(deadline)
+        Inherited::sleep_until(deadline)
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
-        Tokio::timeout(duration, future)
+        Inherited::timeout(duration, future)
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F> {
-        Tokio::timeout_at(deadline, future)
+        Inherited::timeout_at(deadline, future)
     }
 
     fn is_panic(join_error: &Self::JoinError) -> bool {
-        Tokio::is_panic(join_error)
+        Inherited::is_panic(join_error)
     }
 
     fn thread_rng() -> Self::ThreadLocalRng {
@@ -103,6 +103,6 @@ impl AsyncRuntime for Runtime {
     where
         T: OptionalSend,
     {
-        Tokio::oneshot()
+        Inherited::oneshot()
     }
 }

@@ -1,3 +1,5 @@
+//! What is written can be read, what is damaged is refused.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Databases.
+
 use super::*;
 use crate::data::DatabaseId;
 

@@ -1,3 +1,5 @@
+//! Continuous queries, subscriptions and labels.
+
 use super::*;
 use crate::data::SubscriptionMode;
 

@@ -1,3 +1,5 @@
+//! Shard groups, shards and owners.
+
 use super::*;
 use crate::data::Owner;
 

@@ -1,3 +1,5 @@
+//! Members.
+
 use super::*;
 
 #[test]

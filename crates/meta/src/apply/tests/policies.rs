@@ -1,3 +1,5 @@
+//! Retention policies.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Users and grants.
+
 use super::*;
 use crate::data::Privilege;
 
