@@ -278,6 +278,3 @@ impl OpenSeries<'_> {
         Ok(None)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,14 +1,14 @@
 //! Inner loops over slices and validity words.
 //!
-//! A kernel sees the rows of one window of one batch: a range of positions and which of them count (a [`Mask`]). It walks
-//! the runs of consecutive positions that count, so that the loops inside a run are plain loops over slices that the
-//! compiler turns into vector code. Without gaps there is one run.
+//! A kernel sees the rows of one window of one batch: a range of positions and which of them count (a [`Mask`]). It is
+//! handed the values that count in slices ([`each_slice`]), so that its loops are plain loops that the compiler turns into
+//! vector code. Without gaps there is one slice.
 
 use std::ops::Range;
 
 use stdx::Bitmap;
 
-use crate::sum::SumLanes;
+use crate::sum::{DoubleSum, LANES_FROM, SumChain, SumLanes};
 
 /// Which positions of a batch count; `None` for all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,12 @@ impl<'a> Mask<'a> {
             count += (word & word_mask(first + index, &range)).count_ones() as usize;
         }
         count
+    }
+
+    /// Whether a position of `range`, which is not empty, counts.
+    #[inline]
+    pub(crate) fn any(self, range: Range<usize>) -> bool {
+        self.words.is_none() || self.runs(range).next().is_some()
     }
 
     /// The first position of `range` that counts.
@@ -132,21 +138,68 @@ impl Iterator for Runs<'_> {
     }
 }
 
-/// Adds the doubles that count to `sum`.
+/// Hands the values that count to `f`, in order, in slices: where words of the mask are full the values themselves, else
+/// the values of a word, moved together.
 #[inline]
-pub(crate) fn sum_floats(sum: &mut SumLanes, values: &[f64], mask: Mask<'_>, range: Range<usize>) {
-    for run in mask.runs(range) {
-        sum.add_slice(&values[run]);
+pub(crate) fn each_slice<T: Copy>(values: &[T], mask: Mask<'_>, range: Range<usize>, mut f: impl FnMut(&[T])) {
+    if range.is_empty() {
+        return;
+    }
+    let Some(words) = mask.words else {
+        f(&values[range]);
+        return;
+    };
+    let mut packed = [values[range.start]; 64];
+    // Where the values that need no moving begin.
+    let mut from = range.start;
+    for index in range.start / 64..=(range.end - 1) / 64 {
+        let here = word_mask(index, &range);
+        let word = words[index] & here;
+        if word == here {
+            continue;
+        }
+        let base = index * 64;
+        let begin = base.max(range.start);
+        if from < begin {
+            f(&values[from..begin]);
+        }
+        let end = (base + 64).min(range.end);
+        from = end;
+        if word == 0 {
+            continue;
+        }
+        let mut count = 0;
+        for (position, value) in values[begin..end].iter().enumerate() {
+            packed[count & 63] = *value;
+            count += (word >> (begin - base + position) & 1) as usize;
+        }
+        f(&packed[..count]);
+    }
+    if from < range.end {
+        f(&values[from..range.end]);
     }
 }
 
-/// The wrapping sum of the integers that count. Unsigned ones are summed through their bits.
+/// The sum of the doubles that count.
+#[inline]
+pub(crate) fn sum_floats(values: &[f64], mask: Mask<'_>, range: Range<usize>) -> DoubleSum {
+    if range.len() < LANES_FROM {
+        let mut sum = SumChain::default();
+        each_slice(values, mask, range, |slice| sum.add_slice(slice));
+        return sum.finish();
+    }
+    let mut sum = SumLanes::default();
+    each_slice(values, mask, range, |slice| sum.add_slice(slice));
+    sum.finish()
+}
+
+/// The wrapping sum of the integers that count.
 #[inline]
 pub(crate) fn sum_integers(values: &[i64], mask: Mask<'_>, range: Range<usize>) -> i64 {
     let mut total = 0i64;
-    for run in mask.runs(range) {
-        total = values[run].iter().fold(total, |sum, value| sum.wrapping_add(*value));
-    }
+    each_slice(values, mask, range, |slice| {
+        total = slice.iter().fold(total, |sum, value| sum.wrapping_add(*value));
+    });
     total
 }
 
@@ -154,9 +207,9 @@ pub(crate) fn sum_integers(values: &[i64], mask: Mask<'_>, range: Range<usize>) 
 #[inline]
 pub(crate) fn sum_unsigned(values: &[u64], mask: Mask<'_>, range: Range<usize>) -> u64 {
     let mut total = 0u64;
-    for run in mask.runs(range) {
-        total = values[run].iter().fold(total, |sum, value| sum.wrapping_add(*value));
-    }
+    each_slice(values, mask, range, |slice| {
+        total = slice.iter().fold(total, |sum, value| sum.wrapping_add(*value));
+    });
     total
 }
 
@@ -214,13 +267,29 @@ fn fold_lanes<T: Copy>(values: &[T], pick: impl Fn(T, T) -> T + Copy) -> Option<
 /// The smallest value that counts.
 #[inline]
 pub(crate) fn smallest<T: Ordered>(values: &[T], mask: Mask<'_>, range: Range<usize>) -> Option<T> {
-    mask.runs(range).filter_map(|run| fold_lanes(&values[run], T::smaller)).reduce(T::smaller)
+    extreme(values, mask, range, T::smaller)
 }
 
 /// The largest value that counts.
 #[inline]
 pub(crate) fn largest<T: Ordered>(values: &[T], mask: Mask<'_>, range: Range<usize>) -> Option<T> {
-    mask.runs(range).filter_map(|run| fold_lanes(&values[run], T::larger)).reduce(T::larger)
+    extreme(values, mask, range, T::larger)
+}
+
+#[inline]
+fn extreme<T: Ordered>(
+    values: &[T],
+    mask: Mask<'_>,
+    range: Range<usize>,
+    pick: impl Fn(T, T) -> T + Copy,
+) -> Option<T> {
+    let mut found: Option<T> = None;
+    each_slice(values, mask, range, |slice| {
+        if let Some(here) = fold_lanes(slice, pick) {
+            found = Some(found.map_or(here, |known| pick(known, here)));
+        }
+    });
+    found
 }
 
 /// The first position that counts and holds `wanted`.
@@ -239,7 +308,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sum::DoubleSum;
 
     #[derive(Debug)]
     struct Case {
@@ -289,11 +357,9 @@ mod tests {
             }
 
             let floats: Vec<f64> = case.values.iter().map(|value| *value as f64 / 8.0).collect();
-            let mut sum = SumLanes::default();
-            sum_floats(&mut sum, &floats, mask, case.range.clone());
             let mut want = DoubleSum::ZERO;
             counted.iter().for_each(|index| want.add(floats[*index]));
-            prop_assert_eq!(sum.finish().value(), want.value());
+            prop_assert_eq!(sum_floats(&floats, mask, case.range.clone()).value(), want.value());
         }
     }
 }

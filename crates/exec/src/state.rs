@@ -17,7 +17,7 @@ use crate::bytes::{DecodeError, Reader, Writer};
 use crate::columns;
 use crate::kernel::Ordered;
 use crate::run::Run;
-use crate::sum::DoubleSum;
+use crate::sum::{DoubleSum, SquareLanes};
 
 pub(crate) use best::{Best, Sample};
 pub(crate) use selected::{Pick, Selected};
@@ -45,7 +45,7 @@ pub(crate) trait State: Default + Clone {
 
 impl State for u64 {
     fn merge(&mut self, other: u64, _: Rule) {
-        *self += other;
+        *self = self.saturating_add(other);
     }
 
     fn encode(&self, out: &mut Writer) {
@@ -53,8 +53,7 @@ impl State for u64 {
     }
 
     fn decode(input: &mut Reader<'_>, _: Rule) -> Result<u64, DecodeError> {
-        // Counts of several nodes are added, so they stay far from the end of the range.
-        input.u64().ok().filter(|count| *count < 1 << 56).ok_or(DecodeError("bad count"))
+        input.u64()
     }
 }
 
@@ -131,15 +130,18 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Takes a value in.
-    pub(crate) fn add(&mut self, value: f64) {
+    /// Takes values in.
+    pub(crate) fn add(&mut self, values: &[f64]) {
+        let Some(first) = values.first() else { return };
         if self.count == 0 {
-            self.pivot = value;
+            self.pivot = *first;
         }
-        let distance = DoubleSum::difference(value, self.pivot);
-        self.count += 1;
-        self.sum.merge(distance);
-        self.squares.merge(distance.times(distance));
+        let mut lanes = SquareLanes::new(self.pivot);
+        lanes.add_slice(values);
+        let (sum, squares) = lanes.finish();
+        self.count += values.len() as u64;
+        self.sum.merge(sum);
+        self.squares.merge(squares);
     }
 
     /// The standard deviation of a sample. Not a number for fewer than two values.
@@ -426,7 +428,7 @@ mod tests {
 
     fn moments(values: &[f64]) -> Moments {
         let mut moments = Moments::default();
-        values.iter().for_each(|value| moments.add(*value));
+        moments.add(values);
         moments
     }
 

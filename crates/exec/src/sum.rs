@@ -107,19 +107,52 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 
 const LANES: usize = 8;
 
-/// A running sum for inner loops: eight independent chains, which the compiler keeps in vector registers.
+/// Fewest values for which the lanes are worth joining at the end.
+pub(crate) const LANES_FROM: usize = 4 * LANES;
+
+/// A running sum of few values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SumChain {
+    sum: f64,
+    error: f64,
+}
+
+impl Default for SumChain {
+    fn default() -> SumChain {
+        SumChain { sum: -0.0, error: 0.0 }
+    }
+}
+
+impl SumChain {
+    /// Adds all values of a slice.
+    #[inline]
+    pub(crate) fn add_slice(&mut self, values: &[f64]) {
+        for value in values {
+            let (sum, error) = two_sum(self.sum, *value);
+            self.sum = sum;
+            self.error += error;
+        }
+    }
+
+    /// The sum of everything added.
+    #[inline]
+    pub(crate) fn finish(&self) -> DoubleSum {
+        DoubleSum::normalised(self.sum, self.error)
+    }
+}
+
+/// A running sum of many values: eight independent chains, which the compiler keeps in vector registers, and one more for
+/// what does not fill them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SumLanes {
     sums: [f64; LANES],
     errors: [f64; LANES],
-    /// What did not fill all lanes.
-    rest: DoubleSum,
-    lanes_used: bool,
+    rest: SumChain,
 }
 
 impl Default for SumLanes {
     fn default() -> SumLanes {
-        SumLanes { sums: [-0.0; LANES], errors: [0.0; LANES], rest: DoubleSum::ZERO, lanes_used: false }
+        SumLanes { sums: [-0.0; LANES], errors: [0.0; LANES], rest: SumChain::default() }
     }
 }
 
@@ -128,12 +161,6 @@ impl SumLanes {
     #[inline]
     pub(crate) fn add_slice(&mut self, values: &[f64]) {
         let (chunks, rest) = values.as_chunks::<LANES>();
-        // Joining the lanes costs as much as some forty single additions.
-        if chunks.len() < 4 && !self.lanes_used {
-            self.add_few(values);
-            return;
-        }
-        self.lanes_used = true;
         let (mut sums, mut errors) = (self.sums, self.errors);
         for chunk in chunks {
             for lane in 0..LANES {
@@ -143,28 +170,75 @@ impl SumLanes {
             }
         }
         (self.sums, self.errors) = (sums, errors);
-        self.add_few(rest);
-    }
-
-    #[inline]
-    fn add_few(&mut self, values: &[f64]) {
-        for value in values {
-            self.rest.add(*value);
-        }
+        self.rest.add_slice(rest);
     }
 
     /// The sum of everything added.
-    #[inline]
-    pub(crate) fn finish(self) -> DoubleSum {
+    pub(crate) fn finish(&self) -> DoubleSum {
         let mut total = self.rest;
-        if self.lanes_used {
+        total.add_slice(&self.sums);
+        total.error += self.errors.iter().sum::<f64>();
+        total.finish()
+    }
+}
+
+/// Sums of the distances of values from a pivot, and of their squares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SquareLanes {
+    pivot: f64,
+    sums: SumLanes,
+    squares: SumLanes,
+}
+
+impl SquareLanes {
+    pub(crate) fn new(pivot: f64) -> SquareLanes {
+        SquareLanes { pivot, sums: SumLanes::default(), squares: SumLanes::default() }
+    }
+
+    /// Adds all values of a slice.
+    pub(crate) fn add_slice(&mut self, values: &[f64]) {
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        let pivot = self.pivot;
+        let (mut sums, mut sum_errors) = (self.sums.sums, self.sums.errors);
+        let (mut squares, mut square_errors) = (self.squares.sums, self.squares.errors);
+        for chunk in chunks {
             for lane in 0..LANES {
-                // A lane without terms must not turn a total of -0.0 into 0.0.
-                total.merge(DoubleSum::normalised(self.sums[lane], self.errors[lane]));
+                let (distance, missing) = two_sum(chunk[lane], -pivot);
+                let (sum, error) = two_sum(sums[lane], distance);
+                sums[lane] = sum;
+                sum_errors[lane] += error + missing;
+                let (square, square_missing) = two_square(distance);
+                let (sum, error) = two_sum(squares[lane], square);
+                squares[lane] = sum;
+                square_errors[lane] += error + (square_missing + 2.0 * distance * missing);
             }
         }
-        total
+        (self.sums.sums, self.sums.errors) = (sums, sum_errors);
+        (self.squares.sums, self.squares.errors) = (squares, square_errors);
+        for value in rest {
+            let (distance, missing) = two_sum(*value, -pivot);
+            self.sums.rest.add_slice(&[distance, missing]);
+            let (square, square_missing) = two_square(distance);
+            self.squares.rest.add_slice(&[square, square_missing + 2.0 * distance * missing]);
+        }
     }
+
+    /// The sum of the distances and that of their squares.
+    pub(crate) fn finish(&self) -> (DoubleSum, DoubleSum) {
+        (self.sums.finish(), self.squares.finish())
+    }
+}
+
+/// `a * a` as a rounded product and its error, exactly unless it overflows. In plain operations, of which the compiler can
+/// do several at once on every machine.
+#[inline]
+fn two_square(a: f64) -> (f64, f64) {
+    const SPLIT: f64 = 134_217_729.0;
+    let square = a * a;
+    let scaled = SPLIT * a;
+    let high = scaled - (scaled - a);
+    let low = a - high;
+    (square, ((high * high - square) + 2.0 * high * low) + low * low)
 }
 
 #[cfg(test)]

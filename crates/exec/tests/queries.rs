@@ -1,5 +1,9 @@
 //! Queries as text over rows in memory: parsed, planned, run over several shards, merged and finished.
 
+#[path = "queries/budget.rs"]
+mod budget;
+#[path = "queries/bytes.rs"]
+mod bytes;
 #[path = "queries/cases.rs"]
 mod cases;
 #[path = "queries/cuts.rs"]
@@ -10,3 +14,5 @@ mod database;
 mod expected;
 #[path = "queries/lines.rs"]
 mod lines;
+#[path = "queries/summaries.rs"]
+mod summaries;

@@ -198,7 +198,9 @@ impl Places {
             return None;
         }
         // In windows rather than nanoseconds, so that an integer on the line is met exactly.
-        let windows = |from: usize, to: usize| ((self.times[to] - self.times[from]) / self.interval_ns) as f64;
+        let windows = |from: usize, to: usize| {
+            ((i128::from(self.times[to]) - i128::from(self.times[from])) / i128::from(self.interval_ns)) as f64
+        };
         let line = |a: f64, b: f64| (b - a) / windows(left, right) * windows(left, row) + a;
         match values.data() {
             ColumnData::Float(values) => Some(FieldValue::Float(line(values[left], values[right]))),

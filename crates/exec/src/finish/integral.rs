@@ -26,16 +26,15 @@ pub(super) fn areas(times: &[i64], values: &Column, unit_ns: i64, window: Option
         if next_time != time {
             if let Some(edge) = end.filter(|end| next_time >= *end) {
                 if time != edge {
-                    let slope = (next - value) / (next_time - time) as f64;
-                    let at_edge = slope * (edge - time) as f64 + value;
-                    sum += 0.5 * (at_edge + value) * ((edge - time) as f64 / unit_ns as f64);
+                    let at_edge = (next - value) / passed(time, next_time) * passed(time, edge) + value;
+                    sum += 0.5 * (at_edge + value) * (passed(time, edge) / unit_ns as f64);
                     (time, value) = (edge, at_edge);
                 }
                 areas.push((start, sum));
                 (start, end) = window(next_time);
                 sum = 0.0;
             }
-            sum += 0.5 * (next + value) * ((next_time - time) as f64 / unit_ns as f64);
+            sum += 0.5 * (next + value) * (passed(time, next_time) / unit_ns as f64);
         }
         (time, value) = (next_time, next);
     }
@@ -43,6 +42,11 @@ pub(super) fn areas(times: &[i64], values: &Column, unit_ns: i64, window: Option
         areas.push((start, sum));
     }
     areas
+}
+
+/// Nanoseconds between two times, which may be all of time apart.
+fn passed(from: i64, to: i64) -> f64 {
+    (i128::from(to) - i128::from(from)) as f64
 }
 
 /// The values as doubles.

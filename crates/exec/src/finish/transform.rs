@@ -208,6 +208,3 @@ fn held_back(input: &Track, values: Vec<f64>, hold: usize) -> Track {
 fn size(period: u64) -> usize {
     usize::try_from(period).unwrap_or(usize::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,7 +20,7 @@ use crate::state::{
     Best, Cells, Extent, Extreme, Moments, Pick, Points, Rule, Sample, Selected, SeriesRows, Sum, Tally,
 };
 use crate::states::{CallStates, States};
-use crate::sum::{DoubleSum, SumLanes};
+use crate::sum::DoubleSum;
 
 /// The rows of one batch as one call sees them.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +113,7 @@ where
     fn add(&mut self, rows: &CallRows<'_>) -> usize {
         let mut bytes = 0;
         for span in rows.spans {
-            if rows.mask.first(span.rows.clone()).is_some() {
+            if rows.mask.any(span.rows.clone()) {
                 bytes += (self.add)(self.folding.slot(span.start), rows, span.rows.clone());
             }
         }
@@ -251,9 +251,7 @@ fn sum(input: FieldType) -> Box<dyn Accumulate> {
 fn add_float_sum(state: &mut Sum<DoubleSum>, rows: &CallRows<'_>, range: Range<usize>) -> usize {
     let ColumnData::Float(values) = rows.data() else { return 0 };
     state.count += rows.mask.count(range.clone()) as u64;
-    let mut lanes = SumLanes::default();
-    kernel::sum_floats(&mut lanes, values, rows.mask, range);
-    state.sum.merge(lanes.finish());
+    state.sum.merge(kernel::sum_floats(values, rows.mask, range));
     0
 }
 
@@ -451,8 +449,9 @@ fn selected_end(pick: Pick, alone: bool) -> Box<dyn Accumulate> {
                 return 0;
             }
             // The rows of a subquery may have one time; stored rows have not.
-            let same_time = rows.times[range.clone()].iter().filter(|other| **other == time).count();
-            let candidates = if same_time > 1 { range } else { end..end + 1 };
+            let beside = [end.wrapping_sub(1), end + 1].into_iter().filter(|index| range.contains(index));
+            let alone = beside.map(|index| rows.times[index]).all(|other| other != time);
+            let candidates = if alone { end..end + 1 } else { range };
             let mut bytes = 0;
             for index in rows.mask.positions(candidates).filter(|index| rows.times[*index] == time) {
                 let value = rows.value(index);
@@ -473,12 +472,14 @@ fn moments() -> Box<dyn Accumulate> {
         Rule::Plain,
         States::Moments,
         |state: &mut Moments, rows, range| {
-            let mut add = |value: f64| state.add(value);
-            let positions = rows.mask.positions(range);
             match rows.data() {
-                ColumnData::Float(values) => positions.for_each(|index| add(values[index])),
-                ColumnData::Integer(values) => positions.for_each(|index| add(values[index] as f64)),
-                ColumnData::Unsigned(values) => positions.for_each(|index| add(values[index] as f64)),
+                ColumnData::Float(values) => kernel::each_slice(values, rows.mask, range, |slice| state.add(slice)),
+                ColumnData::Integer(values) => kernel::each_slice(values, rows.mask, range, |slice| {
+                    state.add(&slice.iter().map(|value| *value as f64).collect::<Vec<f64>>());
+                }),
+                ColumnData::Unsigned(values) => kernel::each_slice(values, rows.mask, range, |slice| {
+                    state.add(&slice.iter().map(|value| *value as f64).collect::<Vec<f64>>());
+                }),
                 _ => {}
             }
             0
@@ -502,7 +503,7 @@ fn typed_values<T: Typed>(wrap: fn(Run<Vec<T>>) -> States) -> Box<dyn Accumulate
         |state: &mut Vec<T>, rows, range| {
             let Some(values) = T::slice(rows.data()) else { return 0 };
             let before = state.len();
-            rows.mask.runs(range).for_each(|run| state.extend_from_slice(&values[run]));
+            kernel::each_slice(values, rows.mask, range, |slice| state.extend_from_slice(slice));
             (state.len() - before) * size_of::<T>()
         },
         no_summary,

@@ -39,11 +39,13 @@ impl<'a> Cutter<'a> {
         if self.start <= time && time < self.end {
             return (self.start, self.end);
         }
-        let near = time.unsigned_abs() < 1 << 61 && window.interval_ns() < 1 << 61;
+        let interval = window.interval_ns();
+        let near = time.unsigned_abs() < 1 << 61 && interval < 1 << 61;
         if window.zone().is_none() && near {
-            // Far from the ends of time nothing can overflow, and a window is plain arithmetic.
-            self.start = time - (time - window.offset_ns()).rem_euclid(window.interval_ns());
-            self.end = self.start + window.interval_ns();
+            // Far from the ends of time nothing can overflow, and a window is plain arithmetic. It is mostly the next one.
+            let next = self.start < self.end && self.end <= time && time - self.end < interval;
+            let start = if next { self.end } else { time - (time - window.offset_ns()).rem_euclid(interval) };
+            (self.start, self.end) = (start, start + interval);
         } else {
             let range = window.of(Timestamp(time));
             (self.start, self.end) = (range.start().0, range.end().0);
@@ -60,12 +62,15 @@ impl<'a> Cutter<'a> {
             }
             return;
         }
-        let mut at = positions.start;
+        let (mut at, mut count) = (positions.start, 1);
         while at < positions.end {
             let (start, end) = self.window(times[at]);
-            let next = first_from(times, at + 1, positions.end, end);
+            // Points that come regularly are as many in each window.
+            let guess = at + count;
+            let hit = guess < positions.end && times[guess - 1] < end && times[guess] >= end;
+            let next = if hit { guess } else { first_from(times, at + 1, positions.end, end) };
             spans.push(Span { start, rows: at..next });
-            at = next;
+            (at, count) = (next, next - at);
         }
     }
 }

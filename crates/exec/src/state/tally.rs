@@ -54,7 +54,7 @@ impl Tally {
 
     fn count(&mut self, key: Key, time_first: i64, time_last: i64, count: u64) {
         let known = self.values.entry(key).or_insert(Occurrence { count: 0, time_first, time_last });
-        known.count += count;
+        known.count = known.count.saturating_add(count);
         known.time_first = known.time_first.min(time_first);
         known.time_last = known.time_last.max(time_last);
     }

@@ -6,7 +6,7 @@ use crate::database::{Cut, Database};
 use crate::lines::{self, Point};
 
 /// Lines of random points: three hosts, five fields, times that repeat between hosts.
-fn points() -> impl Strategy<Value = Vec<Point>> {
+pub(crate) fn points() -> impl Strategy<Value = Vec<Point>> {
     let point = (0usize..3, 0i64..400, -1e6f64..1e6, -50i64..50, 0u8..4, any::<bool>(), 0u8..32);
     prop::collection::vec(point, 1..120).prop_map(|points| {
         let line = |(host, time, float, integer, text, boolean, present): (usize, i64, f64, i64, u8, bool, u8)| {
@@ -26,7 +26,7 @@ fn points() -> impl Strategy<Value = Vec<Point>> {
     })
 }
 
-const QUERIES: &[&str] = &[
+pub(crate) const QUERIES: &[&str] = &[
     "SELECT count(f), sum(f), mean(f), min(f), max(f), spread(f), stddev(f), median(f) FROM m",
     "SELECT count(i), sum(i), mean(i), min(i), max(i), spread(i), stddev(i), median(i), percentile(i, 30) FROM m GROUP BY host",
     "SELECT sum(f), mean(f), first(f), last(f), stddev(f) FROM m WHERE time >= 5 AND time < 395 GROUP BY time(37ns)",
@@ -57,7 +57,7 @@ const QUERIES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_cut_gives_the_same_answer(points in points(), group_ns in 20i64..300, shards in 1u64..4) {

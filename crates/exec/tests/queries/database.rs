@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use exec::source::MemorySource;
-use exec::{Budget, ExecError, Partial, Shards, Unlimited, run_select, run_shard};
+use exec::{Budget, ExecError, Finish, Partial, Shards, Unlimited, run_select, run_shard};
 use influxql::ast::{Measurement, SelectStatement, Source, Statement};
 use influxql::params::Params;
 use model::result::{Series, Value};
-use model::{SeriesKey, TimeRange, Timestamp};
-use plan::{Catalog, PlanContext, ShardPlan, plan_select};
+use model::{SeriesKey, Timestamp};
+use plan::{Catalog, PlanContext, SelectPlan, ShardPlan, plan_select};
 
 use crate::lines::Point;
 
@@ -63,44 +63,80 @@ impl Database {
         self.shards.len()
     }
 
-    /// The whole answer of a query, or its error.
-    pub(crate) fn query(&self, text: &str) -> Result<Vec<Series>, String> {
+    /// The plan of a query; `None` when its answer is empty whatever the rows are.
+    pub(crate) fn plan(&self, text: &str) -> Result<Option<SelectPlan>, String> {
         let statements = influxql::parse::parse_query(text, &Params::new()).map_err(|error| error.to_string())?;
         let [Statement::Select(select)] = statements.as_slice() else { panic!("one SELECT: {text}") };
         let mut select = select.clone();
         qualify(&mut select);
         let context = PlanContext { now: self.now, local_zone: None, select_buckets_max: 0 };
         let plan = plan_select(&select, &context, &self.catalog).map_err(|error| error.to_string())?;
+        Ok(Some(plan).filter(|plan| !plan.outputs.is_empty()))
+    }
+
+    /// The whole answer of a query, or its error.
+    pub(crate) fn query(&self, text: &str) -> Result<Vec<Series>, String> {
+        let Some(plan) = self.plan(text)? else { return Ok(Vec::new()) };
         let pieces = run_select(&plan, &mut Runner { database: self }).map_err(|error| error.to_string())?;
-        let mut answer: Vec<Series> = Vec::new();
-        let mut continues = false;
-        for piece in pieces {
-            let mut piece = piece.map_err(|error| error.to_string())?;
-            assert!(!piece.series.rows.is_empty(), "a piece has rows");
-            if continues {
-                let last = answer.last_mut().expect("a series goes on");
-                assert_eq!((&last.name, &last.tags), (&piece.series.name, &piece.series.tags));
-                last.rows.append(&mut piece.series.rows);
-            } else {
-                answer.push(piece.series);
-            }
-            continues = piece.continues;
+        collected(pieces)
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &MemorySource> {
+        self.shards.values()
+    }
+
+    /// The partial results of all shards, through their bytes.
+    pub(crate) fn partials(
+        &self,
+        database: &str,
+        retention_policy: &str,
+        plan: &ShardPlan,
+    ) -> Result<Vec<Partial>, ExecError> {
+        assert_eq!((database, retention_policy), ("db", "rp"));
+        let mut partials = Vec::new();
+        // Any order will do; this one is not that of time.
+        for shard in self.shards.values().rev() {
+            let bytes = run_shard(plan, shard, &mut Unlimited)?.encode();
+            let partial = Partial::decode(&bytes)?;
+            assert_eq!(partial.encode(), bytes, "bytes come back");
+            partials.push(partial);
         }
-        assert!(!continues, "the last piece is the last");
-        Ok(answer)
+        Ok(partials)
     }
 
     /// The answer as text: a line for each series and an indented one for each row.
     pub(crate) fn show(&self, text: &str) -> String {
         match self.query(text) {
             Err(error) => format!("error: {error}\n"),
-            Ok(answer) if answer.is_empty() => "(empty)\n".to_owned(),
             Ok(answer) => show(&answer),
         }
     }
 }
 
+/// The series of an answer that comes in pieces.
+pub(crate) fn collected(pieces: Finish<'_>) -> Result<Vec<Series>, String> {
+    let mut answer: Vec<Series> = Vec::new();
+    let mut continues = false;
+    for piece in pieces {
+        let mut piece = piece.map_err(|error| error.to_string())?;
+        assert!(!piece.series.rows.is_empty(), "a piece has rows");
+        if continues {
+            let last = answer.last_mut().expect("a series goes on");
+            assert_eq!((&last.name, &last.tags), (&piece.series.name, &piece.series.tags));
+            last.rows.append(&mut piece.series.rows);
+        } else {
+            answer.push(piece.series);
+        }
+        continues = piece.continues;
+    }
+    assert!(!continues, "the last piece is the last");
+    Ok(answer)
+}
+
 pub(crate) fn show(answer: &[Series]) -> String {
+    if answer.is_empty() {
+        return "(empty)\n".to_owned();
+    }
     let mut out = String::new();
     for series in answer {
         let tags: Vec<String> = series.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -146,17 +182,7 @@ struct Runner<'a> {
 
 impl Shards for Runner<'_> {
     fn run(&mut self, database: &str, retention_policy: &str, plan: &ShardPlan) -> Result<Vec<Partial>, ExecError> {
-        assert_eq!((database, retention_policy), ("db", "rp"));
-        let mut partials = Vec::new();
-        // Any order will do; this one is not that of time.
-        for shard in self.database.shards.values().rev() {
-            let partial = run_shard(plan, shard, &mut Unlimited)?;
-            let bytes = partial.encode();
-            assert_eq!(Partial::decode(&bytes).as_ref().map(Partial::encode), Ok(bytes.clone()), "bytes come back");
-            partials.push(Partial::decode(&bytes)?);
-        }
-        assert!(TimeRange::ALL.intersect(plan.range).is_some());
-        Ok(partials)
+        self.database.partials(database, retention_policy, plan)
     }
 
     fn budget(&self) -> Box<dyn Budget> {

@@ -1,1 +1,0 @@
-//! Transformations against plain computations.
