@@ -117,7 +117,7 @@ impl Walk {
             // At `from` itself none stands, which is why the search began.
             let skip = usize::from(at == from);
             let hit = memchr::memchr(RECORD_MARKER, &bytes[skip..]).map(|index| index + skip);
-            blank &= bytes[..hit.unwrap_or(length)].iter().all(|byte| *byte == 0);
+            blank &= is_blank(&bytes[..hit.unwrap_or(length)]);
             let Some(hit) = hit else {
                 at += length as u64;
                 continue;
@@ -138,7 +138,11 @@ impl Walk {
         let window_end = self.window_at + self.window.len() as u64;
         if at < self.window_at || at + length as u64 > window_end {
             let rest = usize::try_from(self.limit - at).unwrap_or(usize::MAX);
-            self.window.resize(length.max(WINDOW_BYTES.min(rest)), 0);
+            let window_bytes = length.max(WINDOW_BYTES.min(rest));
+            if self.window.len() < window_bytes {
+                self.window = vec![0; window_bytes];
+            }
+            self.window.truncate(window_bytes);
             self.window_at = at;
             if let Err(error) = self.file.read_exact_at(at, &mut self.window) {
                 self.window.clear();
@@ -148,6 +152,12 @@ impl Walk {
         let start = (at - self.window_at) as usize;
         Ok(start..start + length)
     }
+}
+
+/// Whether there are only zeros.
+fn is_blank(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|chunk| *chunk == ZEROS[..chunk.len()])
 }
 
 /// What a reader finds next.

@@ -26,17 +26,23 @@ enum Change {
 impl Change {
     fn apply(&self, image: &mut Vec<u8>) {
         match self {
-            Change::SetLen(len) => image.resize(*len as usize, 0),
+            Change::SetLen(len) => set_len(image, *len as usize),
             Change::Write { offset, bytes } => {
                 let start = *offset as usize;
                 let end = start + bytes.len();
                 if image.len() < end {
-                    image.resize(end, 0);
+                    set_len(image, end);
                 }
                 image[start..end].copy_from_slice(bytes);
             }
         }
     }
+}
+
+/// Cuts or fills with zeros. `Vec::resize` goes byte by byte in debug builds.
+fn set_len(image: &mut Vec<u8>, len: usize) {
+    image.truncate(len);
+    image.extend_from_slice(&vec![0; len - image.len()]);
 }
 
 /// A file.
