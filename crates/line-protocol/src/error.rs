@@ -78,8 +78,8 @@ pub enum Reason {
     #[error("max key length exceeded: {0} > {max}", max = crate::parse::KEY_BYTES_MAX)]
     KeyTooLong(usize),
     /// More fields than a line may have.
-    #[error("too many fields: {0} > {max}", max = crate::parse::FIELDS_PER_LINE_MAX)]
-    TooManyFields(usize),
+    #[error("too many fields: more than {}", crate::parse::FIELDS_PER_LINE_MAX)]
+    TooManyFields,
     /// A backslash before the end of a line joins the next line, which only string values allow.
     #[error("line feed outside of a string")]
     LineFeed,

@@ -17,7 +17,9 @@ mod spare;
 #[cfg(test)]
 mod tests;
 
-use model::{Batch, Column, Precision, Table};
+use std::fmt;
+
+use model::{Batch, Column, Precision, Table, series_key};
 
 use crate::error::{DropReason, LineErrors, Reason};
 use crate::escape;
@@ -82,7 +84,6 @@ impl ParseOutcome {
 
 /// Reads bodies. Keep it for the next request: it is fast because it has seen the series and fields before, and slower
 /// the first time. It keeps at most [`CACHE_BYTES_MAX`] and [`SPARE_BYTES_MAX`] between requests.
-#[derive(Debug)]
 pub struct Parser {
     cache: Cache,
     spare: Spare,
@@ -93,8 +94,10 @@ pub struct Parser {
     last: u32,
     recent_time: fast::RecentTime,
     sparse_places: u64,
-    /// A table or column was made for a line that was then refused, or may have been.
-    leftovers: bool,
+    /// [`SPARSE_PLACES_MAX`], or less in tests.
+    sparse_places_max: u64,
+    /// Columns made for the line at hand.
+    made: Vec<u32>,
 }
 
 /// What all lines of a request share.
@@ -130,7 +133,8 @@ impl Parser {
             last: cache::NONE,
             recent_time: fast::RecentTime::default(),
             sparse_places: 0,
-            leftovers: false,
+            sparse_places_max: SPARSE_PLACES_MAX,
+            made: Vec::new(),
         }
     }
 
@@ -189,7 +193,6 @@ impl Parser {
         self.cache.begin(rows_max);
         self.recent_time = fast::RecentTime::default();
         self.sparse_places = 0;
-        self.leftovers = false;
     }
 
     fn finish(&mut self, batch: &mut Batch) {
@@ -201,12 +204,6 @@ impl Parser {
             }
         }
         self.cache.finish(batch);
-        if self.leftovers {
-            batch.tables.retain(|table| table.row_count() > 0);
-            for table in &mut batch.tables {
-                table.columns.retain(|field| field.column.valid_count() > 0);
-            }
-        }
         if self.cache.used_bytes() > CACHE_BYTES_MAX / 2 || self.cache.memory_bytes() > CACHE_BYTES_MAX {
             self.cache.clear(CACHE_BYTES_MAX);
             (self.expected, self.last) = (cache::NONE, cache::NONE);
@@ -237,10 +234,12 @@ impl Parser {
         end + 1
     }
 
-    /// Appends the point of `line`, or nothing.
+    /// Appends the point of `line`, or nothing. What is refused is not remembered either, so that a body of rubbish does
+    /// not fill the memory.
     fn point(&mut self, line: &[u8], request: &Request, batch: &mut Batch) -> Result<(), Refusal> {
         let key_end = scan::series_key(line)?;
-        let series = self.cache.series(&line[..key_end])?;
+        let key = &line[..key_end];
+        let series = self.cache.series(key)?;
         if key_end > KEY_BYTES_MAX {
             return Err(Reason::KeyTooLong(key_end).into());
         }
@@ -249,20 +248,27 @@ impl Parser {
         if !fields_end.well_formed {
             return Err(Reason::InvalidFieldFormat.into());
         }
+        if matches!(&series, Series::New(new) if new.has_time_tag()) {
+            return Err(Refusal::Point(DropReason::TimeTag { measurement: measurement(key) }));
+        }
+        self.check_fields(line, key)?;
         let entry = match series {
             Series::Known(entry) => entry,
-            Series::TimeTag(measurement) => return Err(Refusal::Point(DropReason::TimeTag { measurement })),
+            Series::New(new) => {
+                if self.places(batch) + TABLE_PLACES > self.sparse_places_max && !self.cache.has_table(key, &new) {
+                    return Err(Refusal::Point(DropReason::TooSparse { measurement: measurement(key) }));
+                }
+                self.cache.add(key, new)
+            }
         };
-        self.check_fields(line, entry)?;
         self.append(line, entry, time, batch)
     }
 
     /// Leaves out fields named `time` and refuses what no store takes.
-    fn check_fields(&mut self, line: &[u8], entry: u32) -> Result<(), Refusal> {
-        let measurement = || self.cache.table_of(entry).measurement().to_vec();
+    fn check_fields(&mut self, line: &[u8], key: &[u8]) -> Result<(), Refusal> {
         self.fields.retain(|field| &line[field.key.0..field.key.1] != b"time");
         if self.fields.is_empty() {
-            return Err(Refusal::Point(DropReason::TimeField { measurement: measurement() }));
+            return Err(Refusal::Point(DropReason::TimeField { measurement: measurement(key) }));
         }
         for field in &self.fields {
             let Value::String(from, to) = field.value else { continue };
@@ -272,35 +278,42 @@ impl Parser {
             self.text.clear();
             escape::unescape_string(&mut self.text, &line[from..to]);
             if self.text.len() > STRING_BYTES_MAX {
-                let key = escape::unescape_field_key(&line[field.key.0..field.key.1]);
+                let field = escape::unescape_field_key(&line[field.key.0..field.key.1]);
                 let reason =
-                    DropReason::StringTooLong { measurement: measurement(), field: key, length: self.text.len() };
+                    DropReason::StringTooLong { measurement: measurement(key), field, length: self.text.len() };
                 return Err(Refusal::Point(reason));
             }
         }
         Ok(())
     }
 
+    /// What counts against [`SPARSE_PLACES_MAX`].
+    fn places(&self, batch: &Batch) -> u64 {
+        self.sparse_places + TABLE_PLACES * batch.tables.len() as u64
+    }
+
     /// Appends a row that was found to be in order.
     fn append(&mut self, line: &[u8], entry: u32, time: i64, batch: &mut Batch) -> Result<(), Refusal> {
+        let before_places = self.places(batch);
         let (cache, series) = self.cache.table_in(entry, batch, &mut self.spare);
         let table = &mut batch.tables[cache.batch_index()];
-        clean(cache, table);
         let row = table.row_count();
         // Its columns and the new ones, less those that get a value.
-        let mut places = if row == 0 { TABLE_PLACES } else { 0 } + table.columns.len() as u64;
+        let mut places = table.columns.len() as u64;
         for field in &self.fields {
-            let column = cache.column(&line[field.key.0..field.key.1], field.value);
-            if !cache.is_in_batch(column) {
+            let column = cache.known_column(&line[field.key.0..field.key.1], field.value);
+            if !column.is_some_and(|column| cache.is_in_batch(column)) {
                 places += row as u64 + COLUMN_PLACES + 1;
             }
         }
         let places = places.saturating_sub(self.fields.len() as u64);
-        if self.sparse_places + places > SPARSE_PLACES_MAX {
-            self.leftovers = true;
-            return Err(Refusal::Point(DropReason::TooSparse { measurement: cache.measurement().to_vec() }));
+        if before_places + places > self.sparse_places_max {
+            let measurement = cache.measurement().to_vec();
+            self.cache.leave_if_empty(entry, batch, &mut self.spare);
+            return Err(Refusal::Point(DropReason::TooSparse { measurement }));
         }
         self.sparse_places += places;
+        clean(cache, table);
         let mut before = cache::NONE;
         for field in &self.fields {
             let found = cache.column(&line[field.key.0..field.key.1], field.value);
@@ -323,6 +336,18 @@ impl Parser {
         table.row_series.push(number);
         Ok(())
     }
+}
+
+/// Shows its size only: what it remembers can be very long.
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parser").field("memory_bytes", &self.memory_bytes()).finish_non_exhaustive()
+    }
+}
+
+/// The measurement of a raw series key, raw.
+fn measurement(key: &[u8]) -> Vec<u8> {
+    series_key::split_measurement(key).0
 }
 
 /// Cuts off what refused lines left behind.

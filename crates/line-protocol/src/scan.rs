@@ -134,6 +134,9 @@ pub(crate) fn fields(line: &[u8], start: usize, fields: &mut Vec<Field>) -> Resu
             b'=' if !quoted => {
                 equals += 1;
                 missing_parts(line, at)?;
+                if fields.len() == FIELDS_PER_LINE_MAX {
+                    return Err(Reason::TooManyFields);
+                }
                 let value = at + 1;
                 well_formed &= string.is_none() && fields.len() + 1 == equals && commas + 1 == equals && key < at;
                 let (end, read) = match line[value] {
@@ -232,7 +235,7 @@ fn field_keys(line: &[u8], key_bytes: usize, end: usize, fields: &[Field]) -> Re
             return Err(Reason::KeyTooLong(length));
         }
     }
-    if fields.len() > FIELDS_PER_LINE_MAX { Err(Reason::TooManyFields(fields.len())) } else { Ok(()) }
+    Ok(())
 }
 
 fn boolean(line: &[u8], start: usize) -> Result<(usize, Value), Reason> {

@@ -10,6 +10,7 @@
 mod columns;
 mod key;
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
@@ -20,7 +21,7 @@ use super::spare::Spare;
 use crate::error::Reason;
 use crate::scan;
 pub(super) use columns::TableCache;
-use key::TagSpan;
+use key::{KeyFacts, TagSpan};
 
 /// No series, no column.
 pub(super) const NONE: u32 = u32::MAX;
@@ -71,8 +72,30 @@ pub(super) struct SeriesCache {
 pub(super) enum Series {
     /// An entry of the cache.
     Known(u32),
-    /// Tag `time` on this measurement (raw).
-    TimeTag(Vec<u8>),
+    /// None yet.
+    New(NewSeries),
+}
+
+/// A series that may be added.
+#[derive(Debug)]
+pub(super) struct NewSeries {
+    hash: u64,
+    facts: KeyFacts,
+    /// The key has no backslashes.
+    plain: bool,
+}
+
+impl NewSeries {
+    /// Whether a tag has the name `time`, which no store takes. Such series are not added.
+    pub(super) fn has_time_tag(&self) -> bool {
+        self.facts.time_tag
+    }
+
+    /// Raw.
+    fn measurement<'k>(&self, key: &'k [u8]) -> Cow<'k, [u8]> {
+        let text = &key[..self.facts.measurement_end];
+        if self.plain { text.into() } else { series_key::unescape(text, b", ").into() }
+    }
 }
 
 impl Cache {
@@ -149,8 +172,8 @@ impl Cache {
         rest.starts_with(&self.keys[series.start as usize..series.end as usize])
     }
 
-    /// The series with whose key `rest` starts, made when it is new. `None` when the key is not ordinary: the slow
-    /// reader knows what it is.
+    /// The series with whose key `rest` starts, made when it is new. `None` when the slow reader has to look at the key:
+    /// it is not ordinary, or the first of its measurement.
     pub(super) fn find(&mut self, rest: &[u8]) -> Option<u32> {
         let end = key::key_end(rest)?;
         let key = &rest[..end];
@@ -164,8 +187,11 @@ impl Cache {
                 if odd_start || end > super::KEY_BYTES_MAX || !well_formed {
                     return None;
                 }
-                let Ok(Series::Known(made)) = self.make_series(hash, key, plain) else { return None };
-                made
+                let new = self.new_series(hash, key, plain).ok()?;
+                if new.has_time_tag() || !self.has_table(key, &new) {
+                    return None;
+                }
+                self.add(key, new)
             }
         };
         self.series[found as usize].ordinary.then_some(found)
@@ -178,39 +204,43 @@ impl Cache {
             return Ok(Series::Known(found));
         }
         let plain = key::plain_tags(key, &mut self.tags);
-        self.make_series(hash, key, plain)
+        Ok(Series::New(self.new_series(hash, key, plain)?))
     }
 
-    /// Makes a series whose measurement ends at `plain`, with its tags in `self.tags`, if that is known.
-    fn make_series(&mut self, key_hash: u64, key: &[u8], plain: Option<usize>) -> Result<Series, Reason> {
+    /// A series whose measurement ends at `plain`, with its tags in `self.tags`, if that is known. Its canonical form
+    /// stays in `self.canonical` until the next one.
+    fn new_series(&mut self, hash: u64, key: &[u8], plain: Option<usize>) -> Result<NewSeries, Reason> {
         let facts = match plain {
             Some(end) => key::plain_facts(key, end, &mut self.tags, &mut self.canonical),
             None => key::facts(key, &mut self.canonical),
         }?;
-        let measurement = &key[..facts.measurement_end];
-        let unescaped;
-        let measurement = if plain.is_some() {
-            measurement
-        } else {
-            unescaped = series_key::unescape(measurement, b", ");
-            &unescaped
+        Ok(NewSeries { hash, facts, plain: plain.is_some() })
+    }
+
+    /// Whether the measurement of a new series is known.
+    pub(super) fn has_table(&mut self, key: &[u8], new: &NewSeries) -> bool {
+        self.known_table(&new.measurement(key)).is_some()
+    }
+
+    /// Remembers the series that was looked for last.
+    pub(super) fn add(&mut self, key: &[u8], new: NewSeries) -> u32 {
+        let measurement = new.measurement(key);
+        let table = match self.known_table(&measurement) {
+            Some(known) => known,
+            None => self.add_table(&measurement),
         };
-        if facts.time_tag {
-            return Ok(Series::TimeTag(measurement.to_vec()));
-        }
-        let table = self.table(measurement);
-        let ordinary = plain.is_some() || key::is_ordinary(key);
-        let entry = SeriesCache { table, ordinary, hash: key_hash, ..SeriesCache::default() };
-        if facts.is_canonical {
-            return Ok(Series::Known(self.push_series(key, entry, None)));
+        let ordinary = new.plain || key::is_ordinary(key);
+        let entry = SeriesCache { table, ordinary, hash: new.hash, ..SeriesCache::default() };
+        if new.facts.is_canonical {
+            return self.push_series(key, entry, None);
         }
         let canonical = std::mem::take(&mut self.canonical);
         let hash = hash(&self.hashes, &canonical);
-        let known = self.lookup(hash, &canonical);
         let canonical_entry = SeriesCache { hash, ordinary: key::is_ordinary(&canonical), ..entry };
+        let known = self.lookup(hash, &canonical);
         let canonical_id = known.unwrap_or_else(|| self.push_series(&canonical, canonical_entry, None));
         self.canonical = canonical;
-        Ok(Series::Known(self.push_series(key, entry, Some(canonical_id))))
+        self.push_series(key, entry, Some(canonical_id))
     }
 
     fn push_series(&mut self, key: &[u8], entry: SeriesCache, canonical: Option<u32>) -> u32 {
@@ -233,25 +263,23 @@ impl Cache {
         found.copied()
     }
 
-    fn table(&mut self, measurement: &[u8]) -> u32 {
-        if self.tables.get(self.recent_table as usize).is_some_and(|table| table.measurement() == measurement) {
-            return self.recent_table;
+    fn known_table(&mut self, measurement: &[u8]) -> Option<u32> {
+        let is_it = |id: &u32| self.tables.get(*id as usize).is_some_and(|table| table.measurement() == measurement);
+        if !is_it(&self.recent_table) {
+            self.recent_table = *self.table_index.find(hash(&self.hashes, measurement), is_it)?;
         }
-        let hash = hash(&self.hashes, measurement);
+        Some(self.recent_table)
+    }
+
+    fn add_table(&mut self, measurement: &[u8]) -> u32 {
+        let id = u32::try_from(self.tables.len()).expect("a body holds fewer measurements");
         let (tables, hashes) = (&self.tables, &self.hashes);
-        let found = self.table_index.find(hash, |id| tables[*id as usize].measurement() == measurement);
-        self.recent_table = match found {
-            Some(found) => *found,
-            None => {
-                let id = u32::try_from(self.tables.len()).expect("a body holds fewer measurements");
-                let rehash = |id: &u32| self::hash(hashes, tables[*id as usize].measurement());
-                self.table_index.insert_unique(hash, id, rehash);
-                self.tables.push(TableCache::new(measurement, self.hashes.clone()));
-                self.table_bytes += size_of::<TableCache>() + size_of::<u32>() + 1 + measurement.len();
-                id
-            }
-        };
-        self.recent_table
+        let rehash = |id: &u32| hash(hashes, tables[*id as usize].measurement());
+        self.table_index.insert_unique(hash(hashes, measurement), id, rehash);
+        self.tables.push(TableCache::new(measurement, self.hashes.clone()));
+        self.table_bytes += size_of::<TableCache>() + size_of::<u32>() + 1 + measurement.len();
+        self.recent_table = id;
+        id
     }
 
     /// The table of series `id`.
@@ -277,6 +305,16 @@ impl Cache {
             series.first_column = table.first_column();
         }
         (table, series)
+    }
+
+    /// Takes the table of series `id` out of `batch` when it is empty, because the line for which it entered is refused.
+    pub(super) fn leave_if_empty(&mut self, id: u32, batch: &mut Batch, spare: &mut Spare) {
+        let table = &mut self.tables[self.series[id as usize].table as usize];
+        let Some(empty) = batch.tables.pop_if(|last| last.row_times.is_empty()) else { return };
+        assert!(table.batch_index() == batch.tables.len(), "an empty table is the one that entered last");
+        spare.put_table(empty);
+        table.request = 0;
+        self.active_tables.pop();
     }
 
     /// The number of series `id` in its table of the batch, where it is appended when it is new.

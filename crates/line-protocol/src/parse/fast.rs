@@ -7,7 +7,7 @@ use model::{Batch, Column, FieldType, Table};
 
 use super::cache::{NONE, TableCache};
 use super::spare::Spare;
-use super::{COLUMN_PLACES, Parser, Request, SPARSE_PLACES_MAX, STRING_BYTES_MAX, TABLE_PLACES, start_row};
+use super::{COLUMN_PLACES, FIELDS_PER_LINE_MAX, Parser, Request, STRING_BYTES_MAX, TABLE_PLACES, start_row};
 use crate::escape;
 use crate::scan;
 use crate::scan::number::{self, POWERS};
@@ -40,19 +40,24 @@ impl Parser {
         if cache.is_stale() || series.key_bytes() + cache.text_bytes_max() + 4 > super::KEY_BYTES_MAX {
             return None;
         }
+        let table_places = TABLE_PLACES * batch.tables.len() as u64;
         let table = &mut batch.tables[cache.batch_index()];
+        self.made.clear();
         let mut row = Row {
             first_column: series.first_column(),
-            places: if table.row_times.is_empty() { TABLE_PLACES } else { 0 },
+            made: &mut self.made,
+            places: 0,
             cache,
             table,
             spare: &mut self.spare,
             text: &mut self.text,
         };
         let read = row.fields(&line[series.key_bytes()..]).and_then(|rest| time(rest, request, &mut self.recent_time));
-        let (Some((time, rest)), true) = (read, self.sparse_places + row.places <= SPARSE_PLACES_MAX) else {
+        let places = self.sparse_places + table_places + row.places;
+        let (Some((time, rest)), true) = (read, places <= self.sparse_places_max) else {
             row.cache.set_stale();
-            self.leftovers = true;
+            row.cache.unmake_columns(row.made, row.table);
+            self.cache.leave_if_empty(id, batch, &mut self.spare);
             return None;
         };
         series.set_first_column(row.first_column);
@@ -75,6 +80,8 @@ struct Row<'a> {
     table: &'a mut Table,
     spare: &'a mut Spare,
     text: &'a mut Vec<u8>,
+    /// The columns that were made for this row.
+    made: &'a mut Vec<u32>,
     first_column: u32,
     /// What the row adds to the places without a value.
     places: u64,
@@ -123,6 +130,9 @@ impl Row<'_> {
                 Some(b' ' | b'\n') => break,
                 _ => return None,
             }
+            if count >= FIELDS_PER_LINE_MAX as u64 {
+                return None;
+            }
             (before, expected) = (expected, next);
         }
         self.places += (self.table.columns.len() as u64).saturating_sub(count);
@@ -146,6 +156,7 @@ impl Row<'_> {
     #[cold]
     fn make_column(&mut self, id: u32, row: usize) -> usize {
         self.places += row as u64 + COLUMN_PLACES;
+        self.made.push(id);
         self.cache.column_in(id, self.table, self.spare)
     }
 }

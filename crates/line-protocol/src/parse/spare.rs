@@ -30,17 +30,20 @@ impl Spare {
 
     /// Takes `batch` apart and keeps what there is room for.
     pub(super) fn put(&mut self, batch: Batch) {
-        for mut table in batch.tables {
-            for field in table.columns.drain(..) {
-                self.put_column(field.column);
-            }
-            let keys = table.series.byte_count() + 4 * table.series.len();
-            let bytes = size_of::<Table>() + keys + 4 * table.row_series.capacity() + 8 * table.row_times.capacity();
-            table.series.clear();
-            table.row_series.clear();
-            table.row_times.clear();
-            keep(&mut self.tables, &mut self.bytes, table, bytes);
+        batch.tables.into_iter().for_each(|table| self.put_table(table));
+    }
+
+    /// The same for one table.
+    pub(super) fn put_table(&mut self, mut table: Table) {
+        for field in table.columns.drain(..) {
+            self.put_column(field.column);
         }
+        let keys = table.series.byte_count() + 4 * table.series.len();
+        let bytes = size_of::<Table>() + keys + 4 * table.row_series.capacity() + 8 * table.row_times.capacity();
+        table.series.clear();
+        table.row_series.clear();
+        table.row_times.clear();
+        keep(&mut self.tables, &mut self.bytes, table, bytes);
     }
 
     fn put_column(&mut self, column: Column) {

@@ -25,6 +25,8 @@ pub(in crate::parse) struct TableCache {
     batch_index: u32,
     /// The last request with rows of this measurement.
     pub(super) request: u32,
+    /// The last request for which the places of all columns were forgotten.
+    cleared_request: u32,
     /// Columns may be longer than the rows of the table.
     stale: bool,
     /// Bytes that were taken since `leave`.
@@ -63,6 +65,7 @@ impl TableCache {
             text_bytes_max: 0,
             batch_index: 0,
             request: 0,
+            cleared_request: 0,
             stale: false,
             uncounted_bytes: 0,
             first_column: NONE,
@@ -76,8 +79,12 @@ impl TableCache {
         self.stale = false;
         self.row_hint = self.row_hint.min(rows_max);
         self.batch_index = u32::try_from(batch.tables.len()).expect("a body holds fewer measurements");
-        for column in &mut self.columns {
-            column.index = NONE;
+        // A table may enter again and again, when its first lines are refused.
+        if self.cleared_request != request {
+            self.cleared_request = request;
+            for column in &mut self.columns {
+                column.index = NONE;
+            }
         }
         let mut table = spare.table(&self.measurement);
         table.row_series.reserve(self.row_hint);
@@ -159,31 +166,31 @@ impl TableCache {
         found.copied()
     }
 
-    /// The column of a field key as it stands in the line, for a value like this one; made when it is new.
+    /// The column of a field key as it stands in the line, for a value like this one.
+    pub(in crate::parse) fn known_column(&self, key: &[u8], value: Value) -> Option<u32> {
+        self.find_text(&canonical_text(key), field_type(value)).ok()
+    }
+
+    /// The same, made when it is new.
     pub(in crate::parse) fn column(&mut self, key: &[u8], value: Value) -> u32 {
-        let field_type = match value {
-            Value::Float(_) => FieldType::Float,
-            Value::Integer(_) => FieldType::Integer,
-            Value::Boolean(_) => FieldType::Boolean,
-            Value::String(..) => FieldType::String,
-        };
-        let mut text = Vec::with_capacity(key.len() + 1);
-        // Field keys can be written in two ways, since a quote may have a backslash; there is one column all the same.
-        match memchr::memchr(b'\\', key) {
-            None => text.extend_from_slice(key),
-            Some(_) => escape::escape_field_key(&mut text, &escape::unescape_field_key(key)),
+        let text = canonical_text(key);
+        match self.find_text(&text, field_type(value)) {
+            Ok(found) => found,
+            Err(last) => self.push_column(text, field_type(value), last),
         }
-        text.push(b'=');
-        let first = self.lookup(&text);
+    }
+
+    /// The column of a text and type, or the last column of that text with another type.
+    fn find_text(&self, text: &[u8], field_type: FieldType) -> Result<u32, u32> {
         let mut last = NONE;
-        let mut id = first.unwrap_or(NONE);
+        let mut id = self.lookup(text).unwrap_or(NONE);
         while let Some(column) = self.columns.get(id as usize) {
             if column.field_type == field_type {
-                return id;
+                return Ok(id);
             }
             (last, id) = (id, column.other);
         }
-        self.push_column(text, field_type, last)
+        Err(last)
     }
 
     fn push_column(&mut self, text: Vec<u8>, field_type: FieldType, before: u32) -> u32 {
@@ -236,8 +243,37 @@ impl TableCache {
         column.index as usize
     }
 
+    /// Undoes `column_in` for the columns that were made last.
+    pub(in crate::parse) fn unmake_columns(&mut self, ids: &[u32], table: &mut Table) {
+        for id in ids {
+            self.columns[*id as usize].index = NONE;
+        }
+        table.columns.truncate(table.columns.len() - ids.len());
+    }
+
     #[inline]
     pub(in crate::parse) fn set_next_column(&mut self, id: u32, next: u32) {
         self.columns[id as usize].next = next;
+    }
+}
+
+/// The text of a field key, with its `=`. Keys can be written in two ways, since a quote may have a backslash; there is
+/// one column all the same.
+fn canonical_text(key: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(key.len() + 1);
+    match memchr::memchr(b'\\', key) {
+        None => text.extend_from_slice(key),
+        Some(_) => escape::escape_field_key(&mut text, &escape::unescape_field_key(key)),
+    }
+    text.push(b'=');
+    text
+}
+
+fn field_type(value: Value) -> FieldType {
+    match value {
+        Value::Float(_) => FieldType::Float,
+        Value::Integer(_) => FieldType::Integer,
+        Value::Boolean(_) => FieldType::Boolean,
+        Value::String(..) => FieldType::String,
     }
 }
