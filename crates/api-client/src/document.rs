@@ -78,20 +78,27 @@ pub enum Cell {
 impl<'de> Deserialize<'de> for Cell {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
         let raw: &RawValue = Deserialize::deserialize(deserializer)?;
-        Cell::read(raw.get()).map_err(serde::de::Error::custom)
+        Cell::read(raw.get(), 0).map_err(serde::de::Error::custom)
     }
 }
 
+/// Lists in lists below this depth are shown as they are; servers send one level.
+const LIST_DEPTH_MAX: usize = 8;
+
 impl Cell {
-    fn read(text: &str) -> Result<Cell, serde_json::Error> {
+    fn read(text: &str, depth: usize) -> Result<Cell, serde_json::Error> {
         Ok(match text.as_bytes().first() {
             Some(b'n') | None => Cell::Null,
             Some(b't') => Cell::Boolean(true),
             Some(b'f') => Cell::Boolean(false),
             Some(b'"') => Cell::Text(serde_json::from_str(text)?),
-            Some(b'[') => Cell::List(serde_json::from_str(text)?),
+            Some(b'[') if depth < LIST_DEPTH_MAX => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let cells = items.into_iter().map(|item| Cell::read(item.get(), depth + 1));
+                Cell::List(cells.collect::<Result<_, _>>()?)
+            }
             // No server sends these; they are shown as they are.
-            Some(b'{') => Cell::Text(text.to_owned()),
+            Some(b'{' | b'[') => Cell::Text(text.to_owned()),
             Some(_) => Cell::Number(text.to_owned()),
         })
     }
@@ -147,6 +154,16 @@ mod tests {
         assert_eq!(error(r#"{"error":"a"}"#).as_deref(), Some("a"));
         assert_eq!(error(r#"{"results":[{},{"error":"b"},{"error":"c"}]}"#).as_deref(), Some("b"));
         assert_eq!(error("{}"), None);
+    }
+
+    #[test]
+    fn deep_lists_do_no_harm() {
+        for depth in [9, 100, 100_000] {
+            let list = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+            let text = format!(r#"{{"results":[{{"series":[{{"columns":["a"],"values":[[{list}]]}}]}}]}}"#);
+            // Shown in part or refused, but nothing worse.
+            let _ = Document::parse(&text);
+        }
     }
 
     #[test]

@@ -39,7 +39,19 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn no_secret_passes(before in "[a-z=&%+]{0,12}", after in "(&[a-z=%]{0,8})?") {
+            let query = format!("{before}&p=s3cr3t{after}&q=create+user+x+with+password+'s3cr3t'");
+            prop_assert!(!redact_uri("/query", Some(&query)).contains("s3cr3t"));
+        }
+    }
 
     #[test]
     fn passwords_of_urls_are_taken_out() {

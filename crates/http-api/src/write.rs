@@ -3,6 +3,8 @@
 mod parsers;
 mod read;
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, EXPECT};
 use http::request::Parts;
@@ -16,6 +18,7 @@ use crate::request::Fields;
 use crate::request::body::discard_body;
 use crate::respond::{self, Answer};
 use crate::service::{Caller, WriteFailure, WriteRequest};
+use crate::throttle::Turn;
 pub(crate) use parsers::Parsers;
 use read::{Lines, ReadError};
 
@@ -43,7 +46,7 @@ pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dial
     stats.write_requests.increment();
     stats.writes_active.increment();
     let _active = Active(&stats.writes_active);
-    let _turn = match api.turns.wait().await {
+    let turn = match api.turns.wait().await {
         Ok(turn) => turn,
         Err(throttled) => {
             stats.writes_refused.increment();
@@ -58,7 +61,8 @@ pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dial
         Ok(target) => target,
         Err(refusal) => return refuse_unread(api, &head, body, *refusal).await,
     };
-    let is_gzip = head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
+    let is_gzip =
+        head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
     let asks_first = head.headers.contains_key(EXPECT);
     let lines = match Lines::read(api, body, is_gzip, asks_first).await {
         Ok(lines) => lines,
@@ -70,7 +74,7 @@ pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dial
         let text = format!("invalid precision {word:?} (use {known})");
         return respond::error(wanted, StatusCode::BAD_REQUEST, &text);
     };
-    store(api, wanted, target, lines, precision).await
+    store(api, wanted, target, lines, precision, turn).await
 }
 
 /// Counts a request while it is under way.
@@ -131,7 +135,7 @@ fn precision(word: &str, dialect: Dialect) -> Option<Precision> {
 }
 
 /// Parses and stores, and puts together what went wrong in both.
-async fn store(api: &Api, wanted: Wanted, target: Target, lines: Lines, precision: Precision) -> Answer {
+async fn store(api: &Api, wanted: Wanted, target: Target, lines: Lines, precision: Precision, turn: Turn) -> Answer {
     let stats = &api.stats;
     let refuse = |status, text: &str| respond::error(wanted, status, text);
     let db = target.db.clone();
@@ -146,7 +150,20 @@ async fn store(api: &Api, wanted: Wanted, target: Target, lines: Lines, precisio
         Ok(())
     } else {
         let Target { db, rp, consistency, caller } = target;
-        api.services.write.write(WriteRequest { db, rp, consistency, batch: parsed.batch, caller }).await
+        let request = WriteRequest { db, rp, consistency, batch: parsed.batch, caller };
+        let service = Arc::clone(&api.services.write);
+        let room = parsed.room;
+        // A task of its own: what was begun on some owners is finished on all, also when the client leaves.
+        let writing = api.env.spawn(async move {
+            let stored = service.write(request).await;
+            drop((turn, room));
+            stored
+        });
+        match writing.await {
+            Some(stored) => stored,
+            // Goes on here, where it is counted and answered.
+            None => panic!("the write service panicked"),
+        }
     };
     match &stored {
         Ok(()) => {

@@ -53,9 +53,8 @@ pub(crate) fn push_json_float(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
     if size != 0.0 && !(PLAIN_MIN..PLAIN_MAX).contains(&size) {
         let mut buffer = zmij::Buffer::new();
-        let digits = Digits::of(&mut buffer, size);
         push_sign(out, value);
-        digits.push_scientific(out);
+        Digits::of(buffer.format_finite(size).as_bytes()).push_scientific(out);
     } else {
         push_plain_float(out, value);
     }
@@ -69,7 +68,13 @@ pub(crate) fn push_plain_float(out: &mut Vec<u8>, value: f64) {
         return push_u64(out, size as u64);
     }
     let mut buffer = zmij::Buffer::new();
-    Digits::of(&mut buffer, size).push_plain(out);
+    let text = buffer.format_finite(size).as_bytes();
+    if text.contains(&b'e') {
+        Digits::of(text).push_plain(out);
+    } else {
+        // Nearly always: the text is plain as it is.
+        out.extend_from_slice(text.strip_suffix(b".0").unwrap_or(text));
+    }
 }
 
 /// Also for the negative zero.
@@ -88,9 +93,8 @@ struct Digits<'a> {
 }
 
 impl Digits<'_> {
-    /// The digits of `size`, which is finite and not negative.
-    fn of(buffer: &mut zmij::Buffer, size: f64) -> Digits<'_> {
-        let text = buffer.format_finite(size).as_bytes();
+    /// The digits of a number as `zmij` prints it, without a sign.
+    fn of(text: &[u8]) -> Digits<'_> {
         let (mantissa, exponent) = match text.iter().position(|byte| *byte == b'e') {
             Some(at) => (&text[..at], parse_exponent(&text[at + 1..])),
             None => (text, 0),

@@ -113,7 +113,20 @@ fn take_quoted(quoted: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn no_bytes_panic(parts in proptest::collection::vec("(--XX|--XX--|\r\n|\n|Content-Disposition: form-data; |name=|\"|;|q|filename=|\\\\|x|\u{e9})", 0..40)) {
+            let _ = parse(parts.concat().as_bytes(), "XX");
+            let _ = boundary_of(&parts.concat());
+            let _ = param_of(&parts.concat(), "name");
+        }
+    }
 
     fn form(lines: &[&str]) -> Option<Multipart> {
         parse(lines.join("\r\n").as_bytes(), "XX")

@@ -216,6 +216,21 @@ async fn a_client_may_say_that_it_has_nothing_more_to_say() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_goes_on_when_its_client_leaves() {
+    let (server, fakes) = server();
+    let gate = Arc::new(Semaphore::new(0));
+    *fakes.gate.lock() = Some(Arc::clone(&gate));
+    let mut stream = connect(&server);
+    stream.write_all(&request("POST /write?db=d", &[], b"m v=1 1")).await.expect("sent");
+    until(|| fakes.writes_begun.load(std::sync::atomic::Ordering::Relaxed) == 1).await;
+    drop(stream);
+    tokio::time::sleep(AGES).await;
+    assert_eq!(server.stats().requests_active.get(), 0, "nobody waits for an answer");
+    gate.add_permits(1);
+    until(|| fakes.written.lock().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn writes_wait_for_their_turn() {
     let (server, fakes) = server_with(|config| {
         config.concurrent_write_max = 1;

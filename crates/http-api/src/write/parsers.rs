@@ -14,6 +14,7 @@ const BUFFERS_KEPT_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Parsers {
     seed: u64,
+    count_max: usize,
     turns: Semaphore,
     /// Guards the list alone; nothing is taken while holding it. The last one put back is the first one taken, so that
     /// few are warm.
@@ -25,9 +26,11 @@ pub(crate) struct Parsers {
 impl Parsers {
     /// At most `count_max` parsers, at least one.
     pub(crate) fn new(count_max: usize, seed: u64) -> Parsers {
+        let count_max = count_max.clamp(1, 1_024);
         Parsers {
             seed,
-            turns: Semaphore::new(count_max.clamp(1, 1_024)),
+            count_max,
+            turns: Semaphore::new(count_max),
             idle: Mutex::new(Vec::new()),
             buffers: Mutex::new(Vec::new()),
         }
@@ -44,7 +47,11 @@ impl Parsers {
     }
 
     pub(crate) fn put_back(&self, parser: Parser) {
-        self.idle.lock().push(parser);
+        // There may be one more than turns: the turn of a request ends when its client leaves, its parsing goes on.
+        let mut idle = self.idle.lock();
+        if idle.len() < self.count_max {
+            idle.push(parser);
+        }
     }
 
     /// An empty buffer.
@@ -79,6 +86,7 @@ mod tests {
         parsers.put_back(parser);
         drop(turn);
         assert!(parsers.turn().now_or_never().is_some());
+        parsers.put_back(Parser::new(7));
         assert_eq!(parsers.idle.lock().len(), 1);
     }
 

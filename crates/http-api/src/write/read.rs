@@ -68,8 +68,8 @@ pub(super) struct Parsed {
     pub(super) outcome: ParseOutcome,
     /// Unpacked.
     pub(super) body_bytes: usize,
-    /// Given back when the points are stored.
-    _room: Reservation,
+    /// To be given back when the points are stored.
+    pub(super) room: Reservation,
 }
 
 impl Lines {
@@ -112,7 +112,7 @@ impl Lines {
             parsers.put_back(parser);
             let body_bytes = body.len();
             parsers.put_back_buffer(body);
-            Ok(Parsed { batch, outcome, body_bytes, _room: room })
+            Ok(Parsed { batch, outcome, body_bytes, room })
         };
         let _turn = api.parsers.turn().await;
         if is_small { work() } else { api.env.blocking(work).await }
