@@ -40,6 +40,8 @@ const SNAPSHOT_ENTRIES: u64 = 1_000;
 const MAINTAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The file with the node's copy of the metadata.
 const CLIENT_FILE: &str = "client.meta";
+/// Pause between attempts to register addresses.
+const REGISTER_PAUSE: Duration = Duration::from_millis(200);
 /// How long a stopping node waits for its clients.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -108,7 +110,11 @@ impl Node {
         let endpoint = local_meta.map(|local| local as Arc<dyn MetaEndpoint>);
         let server = ShardServer::new(env.clone(), endpoint);
         let listener = listen(&env, "[meta] bind-address", &config.rpc_bind).await?;
-        let app = rpc::server::routes(server.clone()).merge(status_route(&addresses, &meta));
+        let incarnation = match &meta_node {
+            Some(node) => node.incarnation(),
+            None => meta_node::identity::incarnation(&env, &config.meta_dir).await?,
+        };
+        let app = rpc::server::routes(server.clone()).merge(status_route(&addresses, &meta, incarnation));
         background.push(serve(&env, listener, app, &stopped));
         let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
         background.push(serve(&env, listener, admin_app(&meta_node, &meta), &stopped));
@@ -284,7 +290,7 @@ fn admin_app(meta_node: &Option<MetaNode>, meta: &Arc<MetaClient>) -> Router {
 }
 
 /// `GET /status` on the port for peers.
-fn status_route(addresses: &Addresses, meta: &Arc<MetaClient>) -> Router {
+fn status_route(addresses: &Addresses, meta: &Arc<MetaClient>, incarnation: Incarnation) -> Router {
     let (addresses, meta) = (addresses.clone(), Arc::clone(meta));
     let answer = move || {
         let data = meta.data();
@@ -299,6 +305,7 @@ fn status_route(addresses: &Addresses, meta: &Arc<MetaClient>) -> Router {
             "httpAddr": addresses.http,
             "nodeStatus": if members.is_empty() { "disjoined" } else { "joined" },
             "metaAddrs": members,
+            "incarnation": incarnation.to_string(),
         });
         let body = format!("{document}\n");
         async move { ([("content-type", "application/json")], body) }
@@ -375,39 +382,41 @@ fn is_registered(data: &Data, id: NodeId, roles: &Roles, addresses: &Addresses) 
 /// Registers the roles and addresses that the configuration gives, until the metadata has them: of a first node, and
 /// after a change of addresses. A node that was dropped stays dropped.
 async fn keep_registered(roles: Roles, addresses: Addresses, meta: Arc<MetaClient>, id: NodeId) {
-    let incarnation = meta.data().node(id).map(|node| node.incarnation);
-    let Some(incarnation) = incarnation else {
-        tracing::warn!(node = id.0, "this node is no member of its cluster any more");
-        return;
-    };
-    while !is_registered(&meta.data(), id, &roles, &addresses) {
-        for command in registration(incarnation, &roles, &addresses) {
+    loop {
+        let data = meta.data();
+        let Some(node) = data.node(id) else {
+            tracing::warn!(node = id.0, "this node is no member of its cluster any more");
+            return;
+        };
+        if is_registered(&data, id, &roles, &addresses) {
+            return;
+        }
+        for command in registration(node, &roles, &addresses) {
             if let Err(error) = meta.propose(command).await {
                 tracing::warn!(%error, "the addresses of this node are not registered yet");
             }
         }
-        if meta.data().node(id).is_none() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(REGISTER_PAUSE).await;
     }
 }
 
-fn registration(incarnation: Incarnation, roles: &Roles, addresses: &Addresses) -> Vec<Command> {
+/// What brings the record of a member to what it is now. A role that it has is updated, never created anew: that would
+/// bring back one that was dropped meanwhile.
+fn registration(node: &meta::Node, roles: &Roles, addresses: &Addresses) -> Vec<Command> {
+    let (id, incarnation) = (node.id, node.incarnation);
     let mut commands = Vec::new();
     if roles.meta {
-        commands.push(Command::CreateMetaNode {
-            incarnation,
-            http_addr: addresses.meta_http.clone(),
-            tcp_addr: addresses.rpc.clone(),
+        let (http_addr, tcp_addr) = (addresses.meta_http.clone(), addresses.rpc.clone());
+        commands.push(match node.meta {
+            Some(_) => Command::UpdateMetaNode { id, http_addr, tcp_addr },
+            None => Command::CreateMetaNode { incarnation, http_addr, tcp_addr },
         });
     }
     if roles.data {
-        commands.push(Command::CreateDataNode {
-            incarnation,
-            http_addr: addresses.http.clone(),
-            tcp_addr: addresses.rpc.clone(),
-            passive: false,
+        let (http_addr, tcp_addr) = (addresses.http.clone(), addresses.rpc.clone());
+        commands.push(match node.data {
+            Some(_) => Command::UpdateDataNode { id, http_addr, tcp_addr, incarnation: None },
+            None => Command::CreateDataNode { incarnation, http_addr, tcp_addr, passive: false },
         });
     }
     commands

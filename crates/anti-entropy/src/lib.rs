@@ -1,1 +1,0 @@
-//! Finds and repairs differences between the copies of a shard.
