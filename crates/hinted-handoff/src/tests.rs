@@ -1,3 +1,5 @@
+//! The queues, on a simulated disk.
+
 mod crash;
 mod draining;
 mod queues;

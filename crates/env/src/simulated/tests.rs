@@ -1,3 +1,5 @@
+//! The simulated world.
+
 mod disk;
 mod net;
 mod same_view;
