@@ -85,19 +85,20 @@ impl Repair {
     /// Runs for ever.
     pub async fn run(self: Arc<Self>) {
         let mut changes = self.peers.subscribe();
-        let mut next_round = tokio::time::Instant::now();
+        let mut next_round = self.env.monotonic();
         loop {
-            let round = tokio::time::Instant::now() >= next_round;
+            let round = self.env.monotonic() >= next_round;
             if round {
-                next_round = tokio::time::Instant::now() + self.interval;
+                next_round = self.env.monotonic() + self.interval;
             }
             let unsure = self.compare_all(round).await;
-            let pause = if unsure { RETRY_PAUSE } else { next_round - tokio::time::Instant::now() };
+            let until_round = next_round.saturating_sub(self.env.monotonic());
+            let pause = if unsure { RETRY_PAUSE } else { until_round };
             tokio::select! {
                 // A change that is lost by cancelling is not: it stays in the channel.
                 change = changes.recv() => match change {
                     Ok(change) => self.note(&change),
-                    Err(RecvError::Lagged(_)) => next_round = tokio::time::Instant::now(),
+                    Err(RecvError::Lagged(_)) => next_round = self.env.monotonic(),
                     Err(RecvError::Closed) => return,
                 },
                 () = tokio::time::sleep(pause) => {}
