@@ -173,6 +173,8 @@ impl Node {
             write: Arc::new(Writes(writer)),
             status: Arc::new(NodeStatus { metrics, started, command_line }),
         };
+        // Who was told that this node is there sends it writes; it should not begin by missing some.
+        greeting.greet().await;
         let clients = serve_clients(&env, &config, services, &stopped).await?;
         tracing::info!(node = id.0, meta = roles.meta, data = roles.data, http = %addresses.http, "the node serves");
         Ok(Node { env, stop, clients, background, store, meta_node, id })

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use rpc::peer::peer_client::PeerClient;
 use rpc::{CallError, Channels, Lane, call};
 use telemetry::{Counter, Metrics};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 use wire::v1;
@@ -49,6 +49,8 @@ pub struct Peers {
     /// How many heartbeats in a row were not answered in time.
     slow: Mutex<HashMap<NodeId, u32>>,
     changes: broadcast::Sender<Change>,
+    /// A node that was down has spoken to us: it is worth asking at once.
+    spoken: Notify,
     failures: Counter,
 }
 
@@ -103,7 +105,8 @@ impl Peers {
         let failures = metrics.counter("peer_call_failures", "Calls to other nodes that failed or were not answered");
         let (changes, _) = broadcast::channel(1_024);
         let (down, asked, slow) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Peers { env, me, meta, clock, channels, down, asked, slow, changes, failures })
+        let spoken = Notify::new();
+        Arc::new(Peers { env, me, meta, clock, channels, down, asked, slow, changes, spoken, failures })
     }
 
     /// This node.
@@ -118,8 +121,10 @@ impl Peers {
 
     /// Takes note of what rode on a message from elsewhere.
     pub fn heard(&self, header: Option<&v1::Header>) {
-        if let Some(header) = header {
-            self.clock.observe(header.clock);
+        let Some(header) = header else { return };
+        self.clock.observe(header.clock);
+        if !self.is_up(NodeId(header.sender)) {
+            self.spoken.notify_one();
         }
     }
 
@@ -215,8 +220,19 @@ impl Peers {
                     });
                 }
             }
-            tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+            tokio::select! {
+                // Neither loses anything: a notification stays until it was seen.
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
+                () = self.spoken.notified() => {}
+            }
         }
+    }
+
+    /// Asks every other data node once how it is, which also tells them that this one is there.
+    pub async fn greet(&self) {
+        let data = self.meta.data();
+        let others = data.data_nodes().map(|node| node.id).filter(|id| *id != self.me);
+        futures_util::future::join_all(others.map(|node| self.heartbeat(node))).await;
     }
 
     async fn heartbeat(&self, node: NodeId) {
