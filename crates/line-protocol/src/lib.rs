@@ -1,6 +1,6 @@
 //! Line protocol bytes to points and back.
 //!
-//! A request body becomes a columnar [`model::Batch`]: see [`Parser`]. A batch becomes canonical text: see [`write`].
+//! A request body becomes a columnar [`model::Batch`]: see [`Parser`]. A batch becomes canonical text: see [`mod@write`].
 //! The grammar, its quirks and the texts of the errors are those of InfluxDB 1.x, for clients match on them.
 //!
 //! In reading order: `scan` (one line, exactly as the grammar has it), `parse` (whole bodies, fast, with what was
