@@ -166,6 +166,7 @@ impl Node {
             remote_read_timeout: config.shard_reader_timeout,
             retention_autocreate: config.retention_autocreate,
         };
+        let greeting = Arc::clone(&peers);
         let statements =
             Statements::new(env.clone(), Arc::clone(&meta), local, peers, Arc::clone(&writer), limits, &metrics);
         let services = http_api::Services {
