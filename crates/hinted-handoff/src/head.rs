@@ -155,6 +155,13 @@ impl HeadFile {
     }
 }
 
+/// A slot that is taken is the one that was written.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(Some(slot)) = Slot::decode(bytes) {
+        assert_eq!(slot.encode()[..], bytes[..SLOT_BYTES]);
+    }
+}
+
 fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -165,6 +172,7 @@ mod tests {
     use env::simulated::{Effect, Fuse, LossModel, OpKind, SimClock, SimDisk};
 
     use super::*;
+    use crate::planted::found_by;
 
     fn head(number: u64) -> Head {
         Head { position: Position { segment: number, offset: 44 + number }, sequence: number * 10 }
@@ -195,6 +203,12 @@ mod tests {
             assert_eq!(open(&env, 7).1, Some(head(10)));
             assert_eq!(open(&env, 8).1, None, "it is for another log");
         }
+    }
+
+    #[test]
+    fn planted_bugs_are_found() {
+        let found = found_by(Bug::OlderHead, the_last_head_is_found_after_any_crash);
+        assert!(found.is_some());
     }
 
     #[test]

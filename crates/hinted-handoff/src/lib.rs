@@ -32,6 +32,8 @@ mod planted;
 mod queue;
 mod queues;
 
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests;
 

@@ -197,6 +197,11 @@ fn decode(bytes: &[u8]) -> Option<(Timestamp, u8)> {
     Some((Timestamp(i64::from_le_bytes(bytes[16..24].try_into().ok()?)), bytes[12]))
 }
 
+/// Reasons and time that are taken come from a whole file.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    assert!(decode(bytes).is_none() || bytes.len() == MARK_BYTES);
+}
+
 #[cfg(test)]
 mod tests {
     use env::Fs;

@@ -102,6 +102,10 @@ impl Queues {
         if queues.config.enabled {
             let _structure = queues.structure.lock();
             env.fs().create_dir_durable(dir).map_err(io_error("create", dir))?;
+            // It may be there from a start that failed before its name was durable.
+            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                env.fs().sync_dir(parent).map_err(io_error("sync", parent))?;
+            }
             for name in queues.list_dirs(dir)? {
                 if let Some(node) = parse_id(&name) {
                     queues.open_peer(NodeId(node), &mut report)?;

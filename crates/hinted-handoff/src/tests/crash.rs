@@ -9,7 +9,7 @@ use model::{NodeId, ShardId};
 
 use super::{World, config};
 use crate::planted::{Bug, found_by};
-use crate::{Block, Config, HandoffError, Queues};
+use crate::{Block, Config, HandoffError, MarkReason, Queues};
 
 type Key = (NodeId, ShardId);
 
@@ -274,6 +274,67 @@ fn entries_survive_a_life_of_crashes() {
         if let Err(panic) = result {
             eprintln!("seed {seed}");
             std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// Runs a script on a disk whose operation number `after` fails, for good or once. What fails is tried again after a
+/// restart. Returns whether the script got that far.
+fn run_with_error(steps: &[Step], seed: u64, after: u64, effect: Effect) -> bool {
+    let mut world = World::new(seed);
+    world.disk.create_dir_durable(std::path::Path::new("/data")).expect("made");
+    let (disk, clock) = (world.disk.clone(), world.clock.clone());
+    disk.arm(Fuse { kinds: Fuse::ANY, after, effect });
+    let mut model = Model::default();
+    let mut dice = Dice(seed ^ after);
+    let mut steps = steps.iter();
+    loop {
+        // Problems of single queues are part of the deal while the disk fails.
+        let opened = Queues::open(&world.env(), std::path::Path::new(super::DIR), small());
+        let Ok((queues, _)) = opened else {
+            disk.disarm();
+            continue;
+        };
+        let mut run = Run { world, queues, model, dice: Dice(dice.below(1000)) };
+        let failed = steps.by_ref().find(|step| run.step(**step).is_err());
+        // An append that failed may have been for an owner that others acknowledged: it was marked.
+        for mark in run.queues.needs_repair() {
+            run.model.shards.entry((mark.node, mark.shard)).or_default().may_miss |= mark.has(MarkReason::Failed);
+        }
+        model = run.model;
+        world = World { disk: disk.clone(), clock: clock.clone() };
+        let Some(failed) = failed else { break };
+        disk.disarm();
+        // Marks that could not be stored are stored by and by; after a restart there is nobody left to do it.
+        if !matches!(failed, Step::Restart) {
+            let problems = run.queues.tend();
+            assert!(problems.is_empty(), "{problems:?}");
+        }
+        disk.kill();
+    }
+    disk.disarm();
+    let is_reached = disk.counts().all() > after;
+    disk.crash(if after.is_multiple_of(2) { LossModel::LoseAll } else { LossModel::Random });
+    Run::open(world, model, seed).expect("opens").check();
+    is_reached
+}
+
+#[test]
+fn acknowledged_entries_arrive_when_any_operation_fails() {
+    for seed in 40..42 {
+        let steps = script(seed, 25);
+        for effect in [Effect::FailOnce, Effect::FailForever] {
+            for after in 0.. {
+                let result = std::panic::catch_unwind(|| run_with_error(&steps, seed, after, effect));
+                match result {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(panic) => {
+                        eprintln!("seed {seed} {effect:?} at {after}");
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+            }
         }
     }
 }
