@@ -278,3 +278,150 @@ fn nodes_that_all_wait_for_each_other_say_so() {
     })();
     check(&cluster, waiting);
 }
+
+/// Every copy, asked alone, gives these rows.
+fn every_copy_gives(cluster: &Cluster, query: &str, want: &[Value]) -> anyhow::Result<()> {
+    for node in &cluster.nodes {
+        until("a copy is as the others", Duration::from_secs(60), || {
+            let rows = node.own_rows("d", query)?;
+            anyhow::ensure!(rows == want, "{} has {rows:?}", node.host);
+            Ok(Some(()))
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_older_hint_does_not_win_over_a_newer_value() {
+    let (mut cluster, _dir) = cluster(9, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.kill(2)?;
+        cluster.nodes[0].write_ok("d", "consistency=quorum", b"m v=1i 1")?;
+        // The hint for node 3 waits on the disk of node 1 while a newer value is written through node 2.
+        cluster.kill(0)?;
+        cluster.start(2, &[])?;
+        cluster.nodes[1].write_ok("d", "consistency=quorum", b"m v=2i 1")?;
+        cluster.start(0, &[])?;
+        every_copy_gives(&cluster, "SELECT v FROM m", &[json!([1, 2])])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn copies_become_equal_without_any_hint() {
+    let (mut cluster, _dir) = cluster(10, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.nodes[0].write_ok("d", "consistency=all", b"m v=1i 1")?;
+        cluster.kill(1)?;
+        cluster.kill(2)?;
+        cluster.nodes[0].write_ok("d", "consistency=one", b"m v=2i 2")?;
+        cluster.kill(0)?;
+        std::fs::remove_dir_all(cluster.nodes[0].dir().join("hh"))?;
+        for index in 0..3 {
+            cluster.spawn(index, &[])?;
+        }
+        every_copy_gives(&cluster, "SELECT v FROM m", &[json!([1, 1]), json!([2, 2])])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn every_node_answers_whole_at_once_with_two_copies() {
+    let (mut cluster, _dir) = cluster(11, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d WITH REPLICATION 2")?;
+        for round in 0..10u64 {
+            // A new shard group every round, and several shards in it.
+            let start = round * 14 * 86_400_000_000_000;
+            let lines: Vec<String> = (0..30).map(|n| format!("m,host=h{n} v=1i {}", start + n)).collect();
+            cluster.nodes[round as usize % 3].write_ok("d", "consistency=all", lines.join("\n").as_bytes())?;
+            for node in &cluster.nodes {
+                let rows = node.rows("d", "SELECT count(v) FROM m")?;
+                anyhow::ensure!(rows == [json!([0, 30 * (round + 1)])], "{} says {rows:?}", node.host);
+            }
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_lost_data_directory_is_rebuilt_and_answers_nothing_before() {
+    let (mut cluster, _dir) = cluster(12, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        let lines: Vec<String> = (0..1_000).map(|n| format!("m,host=h{} v=1i {n}", n % 9)).collect();
+        cluster.nodes[0].write_ok("d", "consistency=all", lines.join("\n").as_bytes())?;
+        cluster.stop(2)?;
+        std::fs::remove_dir_all(cluster.nodes[2].dir().join("data"))?;
+        cluster.start(2, &[])?;
+        let want = [json!([0, 1_000])];
+        for _ in 0..20 {
+            let rows = cluster.nodes[2].rows("d", "SELECT count(v) FROM m")?;
+            anyhow::ensure!(rows == want, "{rows:?}");
+        }
+        every_copy_gives(&cluster, "SELECT count(v) FROM m", &want)
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn first_writes_to_new_groups_reach_every_owner() {
+    let (mut cluster, _dir) = cluster(13, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        let mut want = Vec::new();
+        for round in 0..20u64 {
+            let time = round * 14 * 86_400_000_000_000;
+            cluster.nodes[round as usize % 3].write_ok("d", "consistency=all", format!("m v=1i {time}").as_bytes())?;
+            want.push(json!([time, 1]));
+        }
+        every_copy_gives(&cluster, "SELECT v FROM m", &want)
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn times_that_make_no_sense_do_not_make_groups_without_end() {
+    let (mut cluster, _dir) = cluster(14, 1);
+    let done = (|| {
+        let config = cluster.nodes[0].dir().join("influxdb.conf");
+        let text = std::fs::read_to_string(&config)?;
+        std::fs::write(&config, text.replace("[meta]\n", "[meta]\n  max-shard-groups-per-policy = 10\n"))?;
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        let lines: Vec<String> = (0..100u64).map(|n| format!("m v=1i {}", n * 14 * 86_400_000_000_000)).collect();
+        let answer = cluster.nodes[0].write("d", "", lines.join("\n").as_bytes())?;
+        anyhow::ensure!(answer.status == 400, "{answer:?}");
+        anyhow::ensure!(answer.body.contains("max-shard-groups-per-policy limit exceeded"), "{answer:?}");
+        // The next good request succeeds.
+        cluster.nodes[0].write_ok("d", "", b"m v=1i 1")
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let (mut cluster, _dir) = cluster(15, 2);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        // The second node is told to live in the directories of the first.
+        let first = cluster.nodes[0].dir().display().to_string();
+        let second = cluster.nodes[1].dir().display().to_string();
+        let config = cluster.nodes[1].dir().join("influxdb.conf");
+        let text = std::fs::read_to_string(&config)?.replace(&second, &first);
+        std::fs::write(&config, text)?;
+        let refused = cluster.start(1, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
+        anyhow::ensure!(refused.contains("in use by another process"), "{refused}");
+        anyhow::ensure!(cluster.nodes[0].answers());
+        Ok(())
+    })();
+    check(&cluster, done);
+}
