@@ -49,7 +49,9 @@ pub(crate) fn run_steps() -> anyhow::Result<()> {
 /// All tests. With `hosts` those that need root and network namespaces instead.
 pub(crate) fn test(hosts: bool) -> anyhow::Result<()> {
     if hosts {
-        return run("python3", &["tests/hosts/run.py"]);
+        run(&cargo(), &["build", "--quiet", "--package", "influxd"])?;
+        let programs = process::target_dir("debug").display().to_string();
+        return run("python3", &["tests/hosts/run.py", "--bin", &programs]);
     }
     run(&cargo(), &["test", "--workspace", "--quiet"])
 }
