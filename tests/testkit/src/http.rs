@@ -1,6 +1,6 @@
 //! Just enough HTTP to load points and ask a question: one request a connection.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -32,6 +32,78 @@ pub fn request(method: &str, address: &str, target: &str, body: &[u8]) -> anyhow
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw).with_context(|| format!("read the answer of {address}"))?;
     parse(&raw).with_context(|| format!("{address}{target}"))
+}
+
+/// A connection that stays open from request to request.
+#[derive(Debug)]
+pub struct Connection {
+    address: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Connects to `host:port`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn open(address: &str) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(300)))?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { address: address.to_owned(), stream: BufReader::new(stream) })
+    }
+
+    /// Sends one request and reads the answer.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the server does not speak HTTP.
+    pub fn request(&mut self, method: &str, target: &str, body: &[u8]) -> anyhow::Result<Answer> {
+        let head =
+            format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", self.address, body.len());
+        let stream = self.stream.get_mut();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> anyhow::Result<Answer> {
+        let status = self.line()?;
+        let status =
+            status.split(' ').nth(1).and_then(|status| status.parse().ok()).context("an answer has a status")?;
+        let (mut length, mut chunked) = (0, false);
+        loop {
+            let line = self.line()?.to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().context("a length is a number")?;
+            }
+            chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
+        }
+        let mut body = Vec::new();
+        while chunked {
+            let size = usize::from_str_radix(self.line()?.trim(), 16).context("a chunk has a size")?;
+            let from = body.len();
+            body.resize(from + size, 0);
+            self.stream.read_exact(&mut body[from..])?;
+            self.line()?;
+            chunked = size > 0;
+        }
+        if length > 0 {
+            body.resize(length, 0);
+            self.stream.read_exact(&mut body)?;
+        }
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    fn line(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            bail!("{} closed the connection", self.address);
+        }
+        Ok(line.trim_end().to_owned())
+    }
 }
 
 fn parse(raw: &[u8]) -> anyhow::Result<Answer> {
