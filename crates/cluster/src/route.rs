@@ -151,3 +151,92 @@ fn cut(batch: &Batch, places: &[Vec<u32>], shards: &[ShardId]) -> Vec<(ShardId, 
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use meta::{Command, Data, Incarnation, LeaderFacts, PolicySpec};
+    use model::{FieldValue, MetaIndex, Tags};
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    /// Metadata with two data nodes and the database `d`, whose policy keeps a day in groups of an hour.
+    fn data(instants: &[i64]) -> Data {
+        let mut data = Data::default();
+        let member = |id: u128| Command::CreateDataNode {
+            incarnation: Incarnation(id),
+            http_addr: format!("n{id}:8086"),
+            tcp_addr: format!("n{id}:8088"),
+            passive: false,
+        };
+        let policy = PolicySpec {
+            duration: Some(Duration::from_secs(86_400)),
+            shard_group_duration: Duration::from_secs(3_600),
+            replica_n: Some(1),
+            ..PolicySpec::automatic()
+        };
+        let create = Command::CreateDatabase { name: "d".to_owned(), policy: Some(policy), explicit: true };
+        let groups = Command::CreateShardGroups {
+            database: "d".to_owned(),
+            policy: "autogen".to_owned(),
+            instants: instants.iter().map(|instant| Timestamp(*instant)).collect(),
+        };
+        let facts = LeaderFacts { now: Timestamp(0), random: 1, shard_groups_max: 0 };
+        for command in [member(1), member(2), create, groups] {
+            let index = MetaIndex(data.index().0 + 1);
+            data.apply(index, &facts, &command).expect("a command that is carried out");
+        }
+        data
+    }
+
+    fn batch(times: &[i64]) -> Batch {
+        let mut batch = Batch::default();
+        for (host, time) in times.iter().enumerate() {
+            let tags = Tags::new(vec![(b"host".to_vec(), format!("h{host}").into_bytes())]);
+            batch.push_point(b"cpu", &tags, *time, &[(b"v", FieldValue::Integer(*time))]);
+        }
+        batch
+    }
+
+    fn routed(data: &Data, times: &[i64], now: i64) -> Routed {
+        route(batch(times), data.policy("d", "").expect("a policy"), Timestamp(now))
+    }
+
+    #[test]
+    fn every_row_goes_to_the_shard_of_its_group_and_series() {
+        let data = data(&[0, HOUR]);
+        let times: Vec<i64> = (0..40).map(|n| n % 2 * HOUR + n).collect();
+        let Routed::Parts { parts, dropped } = routed(&data, &times, 2 * HOUR) else { panic!("groups are there") };
+        assert_eq!((dropped, parts.iter().map(|(_, part)| part.row_count()).sum::<usize>()), (0, 40));
+        // Two groups of two shards each.
+        assert_eq!(parts.len(), 4);
+        let policy = data.policy("d", "").expect("a policy");
+        for (shard, part) in &parts {
+            assert_eq!(part.validate(), Ok(()));
+            for point in part.points() {
+                let (_, found) = policy.shard_for(Timestamp(point.time), point.series_key).expect("a shard");
+                assert_eq!(found.id, *shard);
+            }
+        }
+    }
+
+    #[test]
+    fn missing_groups_are_asked_for_once_each_and_the_batch_comes_back() {
+        let data = data(&[0]);
+        let Routed::Missing { instants, batch } = routed(&data, &[5, HOUR + 1, HOUR + 2, 9 * HOUR], 2 * HOUR) else {
+            panic!("groups are missing")
+        };
+        assert_eq!(instants, [Timestamp(HOUR + 1), Timestamp(9 * HOUR)]);
+        assert_eq!(batch.row_count(), 4);
+    }
+
+    #[test]
+    fn rows_that_the_policy_does_not_keep_are_dropped_and_counted() {
+        let data = data(&[30 * HOUR]);
+        let Routed::Parts { parts, dropped } = routed(&data, &[HOUR, 30 * HOUR], 30 * HOUR) else {
+            panic!("groups are there")
+        };
+        assert_eq!((dropped, parts.len(), parts[0].1.row_count()), (1, 1, 1));
+    }
+}
