@@ -17,6 +17,9 @@ use crate::workload::{DATABASE, History, OVERWRITTEN_TIME, Sent};
 pub const CONVERGE_MAX: Duration = Duration::from_secs(60);
 /// How long a question waits for its answer.
 const QUESTION_MAX: Duration = Duration::from_secs(5);
+/// First and longest pause between two looks.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// Examples that a complaint names.
 const EXAMPLES: usize = 5;
 
@@ -43,6 +46,7 @@ enum Complaint {
 /// What is not, after the time has passed.
 pub async fn run(hosts: Rc<Hosts>, history: Rc<History>) -> Result<Duration, String> {
     let start = tokio::time::Instant::now();
+    let mut pause = PAUSE_MIN;
     loop {
         let complaint = match check(&hosts, &history).await {
             Ok(()) => return Ok(start.elapsed()),
@@ -52,7 +56,8 @@ pub async fn run(hosts: Rc<Hosts>, history: Rc<History>) -> Result<Duration, Str
         if start.elapsed() > CONVERGE_MAX {
             return Err(format!("after {} s: {complaint}", CONVERGE_MAX.as_secs()));
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 

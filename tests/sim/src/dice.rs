@@ -12,7 +12,9 @@ pub struct Dice(SimRng);
 impl Dice {
     /// The dice of one part of the run with this seed.
     pub fn new(seed: u64, part: u64) -> Dice {
-        Dice(SimRng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (part << 48)))
+        // Rolled once, so that neighbouring seeds and parts have nothing in common.
+        let mixed = Dice(SimRng::new(seed)).bits();
+        Dice(SimRng::new(Dice(SimRng::new(mixed ^ part)).bits()))
     }
 
     /// Sixty-four random bits.

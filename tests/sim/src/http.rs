@@ -10,6 +10,9 @@ use turmoil::net::TcpStream;
 /// Where nodes answer clients.
 const PORT: u16 = 8086;
 
+/// Connecting to a host without power would never end.
+const CONNECT_MAX: Duration = Duration::from_millis(500);
+
 /// What a node answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -25,7 +28,7 @@ pub struct Answer {
 /// When there is no complete answer within `limit`. Whether the node did what was asked is then unknown.
 pub async fn request(host: &str, method: &str, target: &str, body: &[u8], limit: Duration) -> anyhow::Result<Answer> {
     let exchange = async {
-        let mut stream = TcpStream::connect((host, PORT)).await?;
+        let mut stream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect((host, PORT))).await??;
         let head = format!("{method} {target} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(body).await?;

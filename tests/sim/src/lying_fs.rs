@@ -1,13 +1,17 @@
 //! A file system whose syncs of some files do nothing: what a server looks like that acknowledges too early.
+//!
+//! The first sync of a file is done, so that files have their heads and nobody refuses to open them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use env::simulated::SimDisk;
 use env::{DirEntry, DirLock, File, Fs, OpenMode};
 
-/// Syncs of files below one directory do nothing and succeed; everything else is done by the disk.
+/// Syncs of files in the folders below one directory do nothing and succeed, but for the first of each; everything else
+/// is done by the disk.
 #[derive(Debug)]
 pub struct LyingFs {
     disk: SimDisk,
@@ -32,7 +36,8 @@ impl Fs for LyingFs {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let file = self.disk.open(path, mode)?;
-        Ok(if path.starts_with(&self.below) { Arc::new(LyingFile(file)) } else { file })
+        let lies = path.strip_prefix(&self.below).is_ok_and(|inner| inner.components().count() > 1);
+        Ok(if lies { Arc::new(LyingFile { file, is_synced: AtomicBool::new(false) }) } else { file })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -65,26 +70,29 @@ impl Fs for LyingFs {
 }
 
 #[derive(Debug)]
-struct LyingFile(Arc<dyn File>);
+struct LyingFile {
+    file: Arc<dyn File>,
+    is_synced: AtomicBool,
+}
 
 impl File for LyingFile {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buf)
+        self.file.read_at(offset, buf)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, bytes)
+        self.file.write_at(offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        if self.is_synced.swap(true, Ordering::AcqRel) { Ok(()) } else { self.file.sync() }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 }
