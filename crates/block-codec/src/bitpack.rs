@@ -2,8 +2,9 @@
 //!
 //! Whole groups of 1,024 lie in lanes: with words of 32 bits there are 32 lanes, number `i` is in lane `i % 32`, and the
 //! first words of all lanes come first. Neighbouring numbers thus stand in neighbouring words at the same bit, so the
-//! loops below work on several lanes at once. Widths above 32 take 16 lanes of 64-bit words. What remains after the last
-//! whole group is a plain stream of bits, lowest first.
+//! loops below work on several lanes at once. What remains is cut into groups of 256 (8 lanes), then of 64 (2 lanes).
+//! Widths above 32 take 16 lanes of 64-bit words for each 1,024, and no smaller groups. What remains then is a plain
+//! stream of bits, lowest first.
 //!
 //! Invariants
 //! - The packed length is a function of count and width alone, see [`packed_len`].
@@ -14,8 +15,7 @@ pub(crate) const GROUP: usize = 1024;
 
 /// Bytes that `count` numbers of `width` bits take.
 pub(crate) fn packed_len(count: usize, width: u32) -> usize {
-    let groups = count / GROUP;
-    groups * GROUP / 8 * width as usize + (count % GROUP * width as usize).div_ceil(8)
+    (count * width as usize).div_ceil(8)
 }
 
 /// Appends numbers, each below `1 << width`.
@@ -24,15 +24,28 @@ pub(crate) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
     if width == 0 {
         return;
     }
-    let (groups, tail) = values.as_chunks::<GROUP>();
-    for group in groups {
-        if width <= 32 {
-            pack_group::<u32, 32>(group, width as usize, out);
-        } else {
-            pack_group::<u64, 16>(group, width as usize, out);
+    let mut rest = values;
+    while let Some((group, after)) = rest.split_at_checked(group_len(rest.len(), width)).filter(|(g, _)| !g.is_empty())
+    {
+        match (group.len(), width) {
+            (GROUP, 33..) => pack_group::<u64, 16>(group, width as usize, out),
+            (GROUP, _) => pack_group::<u32, 32>(group, width as usize, out),
+            (256, _) => pack_group::<u32, 8>(group, width as usize, out),
+            _ => pack_group::<u32, 2>(group, width as usize, out),
         }
+        rest = after;
     }
-    pack_stream(tail, width, out);
+    pack_stream(rest, width, out);
+}
+
+/// How many numbers the next group has when `count` are left; zero when they are a stream.
+fn group_len(count: usize, width: u32) -> usize {
+    match count {
+        GROUP.. => GROUP,
+        256.. if width <= 32 => 256,
+        64.. if width <= 32 => 64,
+        _ => 0,
+    }
 }
 
 /// Reads `count` numbers from bytes that [`pack`] wrote and hands them on, a group at a time. `None` when there are too
@@ -41,32 +54,36 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, mut take: impl FnMu
     if width > 64 || bytes.len() != packed_len(count, width) {
         return None;
     }
-    let group_bytes = GROUP / 8 * width as usize;
-    let (groups, tail) = bytes.split_at(count / GROUP * group_bytes);
-    let mut narrow = [0u32; GROUP];
-    let mut wide = [0u64; GROUP];
-    for index in 0..count / GROUP {
-        let group = &groups[index * group_bytes..][..group_bytes];
-        if width <= 32 {
-            unpack_narrow(group, width, &mut narrow);
-            take(Numbers::Narrow(&narrow));
-        } else {
+    let (mut bytes, mut left) = (bytes, count);
+    if width > 32 {
+        let mut wide = [0u64; GROUP];
+        while left >= GROUP {
+            let (group, rest) = bytes.split_at(GROUP / 8 * width as usize);
             unpack_group::<u64, 16>(group, width as usize, &mut wide);
             take(Numbers::Wide(&wide));
+            (bytes, left) = (rest, left - GROUP);
+        }
+    } else if left >= 64 {
+        let mut narrow = [0u32; GROUP];
+        loop {
+            let length = group_len(left, width);
+            if length == 0 {
+                break;
+            }
+            let (group, rest) = bytes.split_at(length / 8 * width as usize);
+            unpack_narrow(group, width, &mut narrow[..length]);
+            take(Numbers::Narrow(&narrow[..length]));
+            (bytes, left) = (rest, left - length);
         }
     }
-    let rest = count % GROUP;
-    if rest > 0 {
-        unpack_stream(tail, width, &mut wide[..rest]);
-        take(Numbers::Wide(&wide[..rest]));
-    }
+    unpack_stream(bytes, left, width, &mut take);
     Some(())
 }
 
 /// Unpacked numbers, of at most 32 bits or of any width.
 #[derive(Debug)]
 pub(crate) enum Numbers<'a> {
-    Narrow(&'a [u32; GROUP]),
+    Narrow(&'a [u32]),
     Wide(&'a [u64]),
 }
 
@@ -127,8 +144,9 @@ macro_rules! word {
 word!(u32);
 word!(u64);
 
-/// Packs one group into `LANES` lanes; `LANES` times the bits of a word is the group.
-fn pack_group<W: Word, const LANES: usize>(group: &[u64; GROUP], width: usize, out: &mut Vec<u8>) {
+/// Packs one group into `LANES` lanes; it has `LANES` times as many numbers as a word has bits.
+fn pack_group<W: Word, const LANES: usize>(group: &[u64], width: usize, out: &mut Vec<u8>) {
+    debug_assert_eq!(group.len(), LANES * W::WIDTH);
     let mut word = [W::default(); LANES];
     let mut used = 0;
     for row in group.chunks_exact(LANES) {
@@ -149,7 +167,7 @@ fn pack_group<W: Word, const LANES: usize>(group: &[u64; GROUP], width: usize, o
 }
 
 #[inline(always)]
-fn unpack_group<W: Word, const LANES: usize>(bytes: &[u8], width: usize, out: &mut [W; GROUP]) {
+fn unpack_group<W: Word, const LANES: usize>(bytes: &[u8], width: usize, out: &mut [W]) {
     let size = W::WIDTH / 8;
     let row_bytes = LANES * size;
     let load = |index: usize| -> [W; LANES] {
@@ -182,18 +200,21 @@ fn unpack_group<W: Word, const LANES: usize>(bytes: &[u8], width: usize, out: &m
     }
 }
 
-/// One copy of the loop for each width, so that shifts and masks are constants.
-fn unpack_narrow(bytes: &[u8], width: u32, out: &mut [u32; GROUP]) {
+/// One copy of the loop for each width and size of group, so that shifts and masks are constants.
+fn unpack_narrow(bytes: &[u8], width: u32, out: &mut [u32]) {
     macro_rules! widths {
-        ($($width:literal)*) => {
+        ($lanes:literal: $($width:literal)*) => {
             match width {
-                0 => out.fill(0),
-                $($width => unpack_group::<u32, 32>(bytes, $width, out),)*
-                _ => unreachable!("callers pass widths up to 32"),
+                $($width => unpack_group::<u32, $lanes>(bytes, $width, out),)*
+                _ => out.fill(0),
             }
         };
     }
-    widths!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+    match out.len() {
+        GROUP => widths!(32: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32),
+        256 => widths!(8: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32),
+        _ => widths!(2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32),
+    }
 }
 
 fn pack_stream(values: &[u64], width: u32, out: &mut Vec<u8>) {
@@ -213,26 +234,53 @@ fn pack_stream(values: &[u64], width: u32, out: &mut Vec<u8>) {
     }
 }
 
-/// `bytes` has exactly the bytes of `out.len()` numbers.
-fn unpack_stream(bytes: &[u8], width: u32, out: &mut [u64]) {
-    if width == 0 {
-        out.fill(0);
-        return;
+/// Numbers of a stream that are unpacked at once. A multiple of eight, so that each part starts at a whole byte.
+const PART: usize = 64;
+
+/// `bytes` has exactly the bytes of `count` numbers.
+fn unpack_stream(bytes: &[u8], count: usize, width: u32, take: &mut impl FnMut(Numbers<'_>)) {
+    let mut out = [0u64; PART];
+    let part_bytes = PART / 8 * width as usize;
+    for start in (0..count).step_by(PART) {
+        let bytes = &bytes[start / PART * part_bytes..];
+        let out = &mut out[..PART.min(count - start)];
+        match width {
+            0 => out.fill(0),
+            1..=56 => unpack_part(bytes, width as usize, out),
+            _ => unpack_wide_part(bytes, width as usize, out),
+        }
+        take(Numbers::Wide(out));
     }
-    let width = width as usize;
+}
+
+/// With up to 56 bits a number lies in eight bytes, wherever it starts.
+fn unpack_part(bytes: &[u8], width: usize, out: &mut [u64]) {
     let mask = u64::MAX >> (64 - width);
     for (index, value) in out.iter_mut().enumerate() {
         let bit = index * width;
         let (byte, shift) = (bit / 8, bit % 8);
-        *value = match bytes[byte..].first_chunk::<16>() {
-            Some(chunk) => (u128::from_le_bytes(*chunk) >> shift) as u64,
+        let word = match bytes[byte..].first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
             None => {
-                let mut chunk = [0; 16];
+                let mut chunk = [0; 8];
                 let rest = &bytes[byte..];
                 chunk[..rest.len()].copy_from_slice(rest);
-                (u128::from_le_bytes(chunk) >> shift) as u64
+                u64::from_le_bytes(chunk)
             }
-        } & mask;
+        };
+        *value = (word >> shift) & mask;
+    }
+}
+
+fn unpack_wide_part(bytes: &[u8], width: usize, out: &mut [u64]) {
+    let mask = u64::MAX >> (64 - width);
+    for (index, value) in out.iter_mut().enumerate() {
+        let bit = index * width;
+        let rest = &bytes[bit / 8..];
+        let mut chunk = [0; 16];
+        let length = rest.len().min(16);
+        chunk[..length].copy_from_slice(&rest[..length]);
+        *value = (u128::from_le_bytes(chunk) >> (bit % 8)) as u64 & mask;
     }
 }
 
@@ -262,7 +310,7 @@ mod tests {
     #[test]
     fn every_width_comes_back() {
         for width in 0..=64 {
-            for count in [0, 1, 7, 63, 64, 65, 1023, 1024, 1025, 2100] {
+            for count in [0, 1, 7, 63, 64, 65, 255, 256, 340, 1023, 1024, 1025, 2100] {
                 let values = numbers(count, width);
                 let mut bytes = Vec::new();
                 pack(&values, width, &mut bytes);

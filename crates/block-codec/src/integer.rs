@@ -173,19 +173,25 @@ fn encode_packed(values: &[i64], out: &mut Vec<u8>) {
         Shape::Delta => {
             varint::put_u64(out, scaled[0]);
             varint::put_i64(out, delta_base);
-            deltas.iter().map(|delta| delta.wrapping_sub(delta_base) as u64).collect()
+            after_zeros(1, deltas.iter().map(|delta| delta.wrapping_sub(delta_base) as u64))
         }
         Shape::DeltaZigzag => {
             varint::put_u64(out, scaled[0]);
-            deltas.iter().map(|delta| zigzag(*delta)).collect()
+            after_zeros(1, deltas.iter().map(|delta| zigzag(*delta)))
         }
         Shape::DeltaDelta => {
             varint::put_u64(out, scaled[0]);
             varint::put_i64(out, deltas[0]);
-            deltas.windows(2).map(|pair| zigzag(pair[1].wrapping_sub(pair[0]))).collect()
+            after_zeros(2, deltas.windows(2).map(|pair| zigzag(pair[1].wrapping_sub(pair[0]))))
         }
     };
     pack_patched(numbers, plan.width, out);
+}
+
+/// Zeros stand where values come from elsewhere, so that as many numbers are packed as there are values: a full page
+/// then fills whole groups.
+fn after_zeros(count: usize, numbers: impl Iterator<Item = u64>) -> Vec<u64> {
+    std::iter::repeat_n(0, count).chain(numbers).collect()
 }
 
 /// Set in the shape's byte when a common factor follows.
@@ -206,46 +212,40 @@ fn decode_packed(mut input: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(
     };
     let start = out.len();
     out.reserve(count);
+    // Without a factor the sums may start from the base at once.
+    let (origin, offset) = if factor == 1 { (first.wrapping_add(base), 0) } else { (first, base) };
     match shape {
+        Shape::Plain if factor == 1 => unpack_patched(input, count, out, |number| base.wrapping_add(number as i64))?,
         Shape::Plain => unpack_patched(input, count, out, |number| number as i64)?,
         Shape::Delta => {
             let delta_base = varint::take_i64(&mut input).ok_or(BlockError::Cut)?;
-            out.push(first);
-            let mut value = first;
-            unpack_patched_scan(input, count - 1, out, |number| {
+            // The first step takes the base of the differences back.
+            let mut value = origin.wrapping_sub(delta_base);
+            unpack_patched_scan(input, count, out, |number| {
                 value = value.wrapping_add(number as i64).wrapping_add(delta_base);
                 value
             })?;
         }
         Shape::DeltaZigzag => {
-            out.push(first);
-            let mut value = first;
-            unpack_patched_scan(input, count - 1, out, |number| {
+            let mut value = origin;
+            unpack_patched_scan(input, count, out, |number| {
                 value = value.wrapping_add(unzigzag(number));
                 value
             })?;
         }
         Shape::DeltaDelta => {
-            if count < 2 {
-                return Err(BlockError::Damaged("too few values for their differences"));
-            }
             let mut delta = varint::take_i64(&mut input).ok_or(BlockError::Cut)?;
-            let mut value = first.wrapping_add(delta);
-            out.push(first);
-            out.push(value);
-            unpack_patched_scan(input, count - 2, out, |number| {
+            let mut value = origin.wrapping_sub(delta);
+            unpack_patched_scan(input, count, out, |number| {
                 delta = delta.wrapping_add(unzigzag(number));
                 value = value.wrapping_add(delta);
                 value
             })?;
         }
     }
-    let values = &mut out[start..];
     if factor != 1 {
-        values.iter_mut().for_each(|value| *value = value.wrapping_mul(factor));
-    }
-    if base != 0 {
-        values.iter_mut().for_each(|value| *value = value.wrapping_add(base));
+        let values = &mut out[start..];
+        values.iter_mut().for_each(|value| *value = value.wrapping_mul(factor).wrapping_add(offset));
     }
     Ok(())
 }
@@ -350,7 +350,7 @@ fn unpack_patched(
     unpacked.ok_or(BlockError::Damaged("packed numbers"))?;
     let values = &mut out[start..];
     for_each_patch(patches, patch_count, count, width, |index, high| {
-        values[index] = (values[index] as u64 | high) as i64;
+        values[index] = values[index].wrapping_add(high as i64);
     })
 }
 
@@ -362,6 +362,10 @@ fn unpack_patched_scan(
     mut step: impl FnMut(u64) -> i64,
 ) -> Result<(), BlockError> {
     let Patched { width, packed, patch_count, .. } = split_patched(input, count)?;
+    if patch_count == 0 && width == 0 {
+        out.extend((0..count).map(|_| step(0)));
+        return Ok(());
+    }
     if patch_count == 0 {
         let unpacked = bitpack::unpack(packed, count, width, |numbers| match numbers {
             Numbers::Narrow(narrow) => out.extend(narrow.iter().map(|number| step(u64::from(*number)))),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use model::{Column, ColumnData, FieldType};
+use model::{Column, ColumnData, FieldType, StringColumn};
 use stdx::Bitmap;
 
 /// A column under construction. Places without a value hold a filler.
@@ -23,6 +23,30 @@ impl ColumnBuilder {
 
     pub(crate) fn finish(self) -> Column {
         Column::from_parts(self.data, self.validity).expect("a builder keeps data and validity equally long")
+    }
+
+    /// Whether any place holds a value.
+    pub(crate) fn has_values(&self) -> bool {
+        self.validity.as_ref().map_or(self.len() > 0, |bits| bits.words().iter().any(|word| *word != 0))
+    }
+
+    /// Takes everything out and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.validity = None;
+        match &mut self.data {
+            ColumnData::Float(values) => values.clear(),
+            ColumnData::Integer(values) => values.clear(),
+            ColumnData::Unsigned(values) => values.clear(),
+            ColumnData::String(values) => *values = StringColumn::default(),
+            ColumnData::Boolean(values) => values.clear(),
+        }
+    }
+
+    /// The places that `order` names, in that order.
+    pub(crate) fn gathered(&self, order: &[u32]) -> Column {
+        let mut builder = ColumnBuilder { data: with_capacity(self.data.field_type(), order.len()), validity: None };
+        builder.gather_parts(&self.data, self.validity.as_ref(), order);
+        builder.finish()
     }
 
     /// About how many bytes it takes in memory.
@@ -56,9 +80,13 @@ impl ColumnBuilder {
 
     /// Appends the places of `from` that `order` names, in that order.
     pub(crate) fn gather(&mut self, from: &Column, order: &[u32]) {
+        self.gather_parts(from.data(), from.validity(), order);
+    }
+
+    fn gather_parts(&mut self, data: &ColumnData, validity: Option<&Bitmap>, order: &[u32]) {
         let before = self.len();
-        gather_data(&mut self.data, from.data(), order);
-        match (from.validity(), &mut self.validity) {
+        gather_data(&mut self.data, data, order);
+        match (validity, &mut self.validity) {
             (None, None) => {}
             (None, Some(bits)) => bits.resize(before + order.len(), true),
             (Some(other), bits) => {
@@ -103,6 +131,16 @@ pub(crate) fn row_bytes<'a>(columns: impl Iterator<Item = &'a Column>) -> usize 
 /// About how many bytes a column takes in memory.
 pub(crate) fn byte_count(column: &Column) -> usize {
     data_byte_count(column.data()) + column.validity().map_or(0, |bits| bits.words().len() * 8)
+}
+
+fn with_capacity(field_type: FieldType, count: usize) -> ColumnData {
+    match field_type {
+        FieldType::Float => ColumnData::Float(Vec::with_capacity(count)),
+        FieldType::Integer => ColumnData::Integer(Vec::with_capacity(count)),
+        FieldType::Unsigned => ColumnData::Unsigned(Vec::with_capacity(count)),
+        FieldType::String => ColumnData::String(StringColumn::default()),
+        FieldType::Boolean => ColumnData::Boolean(Vec::with_capacity(count)),
+    }
 }
 
 fn data_byte_count(data: &ColumnData) -> usize {

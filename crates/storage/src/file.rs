@@ -31,7 +31,7 @@ use model::{FieldType, ShardId};
 use crate::error::ReadError;
 use crate::manifest::FileEntry;
 
-pub(crate) use cache::ChunkCache;
+pub(crate) use cache::{Chunk, ChunkCache};
 pub(crate) use format::{ChunkIndex, ChunkRef, Footer, FooterMeasurement};
 pub(crate) use source::{FileSource, Wanted};
 pub use stats::{FieldSummary, Number, NumberSummary};
@@ -44,6 +44,8 @@ pub(crate) const PAGE_ROWS: usize = 1_024;
 pub(crate) const PAGE_BYTES: usize = 1 << 20;
 /// Set in the identity of every file.
 pub(crate) const FILE_IDENTITY_BIT: u64 = 1 << 63;
+/// Chunks with blocks of up to this many bytes are read and kept whole.
+const SMALL_CHUNK_BYTES: u32 = 64 << 10;
 /// Most pages of a chunk.
 pub(crate) const CHUNK_PAGES: usize = 64;
 
@@ -179,21 +181,33 @@ impl DataFile {
         &self.measurements
     }
 
-    /// The index of a chunk, from the cache or the disk.
-    pub(crate) fn chunk_index(&self, chunk: &ChunkRef) -> Result<Arc<ChunkIndex>, ReadError> {
+    /// A chunk, from the cache or the disk: a small one with all its blocks, of a large one the index alone.
+    pub(crate) fn chunk(&self, chunk: &ChunkRef) -> Result<Arc<Chunk>, ReadError> {
         let key = (self.entry.identity, chunk.offset);
         if let Some(found) = self.cache.get(key) {
             return Ok(found);
         }
-        let offset = chunk.offset + u64::from(chunk.data_bytes);
-        let bytes = self.read(offset, chunk.index_bytes as usize)?;
-        if format::checksum(self.entry.identity, offset, &bytes) != chunk.index_sum {
-            return Err(self.damaged(offset, "checksum of a chunk index"));
+        let index_offset = chunk.offset + u64::from(chunk.data_bytes);
+        let is_small = chunk.data_bytes <= SMALL_CHUNK_BYTES;
+        let start = if is_small { chunk.offset } else { index_offset };
+        let length = (index_offset - start) as usize + chunk.index_bytes as usize;
+        let mut data = self.read(start, length)?;
+        let bytes = data.split_off((index_offset - start) as usize);
+        if format::checksum(self.entry.identity, index_offset, &bytes) != chunk.index_sum {
+            return Err(self.damaged(index_offset, "checksum of a chunk index"));
         }
-        let index = ChunkIndex::decode(&bytes, chunk).map_err(|error| self.damaged(offset, &error.to_string()))?;
-        let index = Arc::new(index);
-        self.cache.put(key, index.clone(), bytes.len() * 4);
-        Ok(index)
+        let index =
+            ChunkIndex::decode(&bytes, chunk).map_err(|error| self.damaged(index_offset, &error.to_string()))?;
+        let read = if is_small {
+            Chunk::with_data(index, data, |block, bytes| {
+                format::checksum(self.entry.identity, chunk.offset + u64::from(block.offset), bytes) == block.sum
+            })
+        } else {
+            Chunk::of_index(index)
+        };
+        let read = Arc::new(read);
+        self.cache.put(key, read.clone());
+        Ok(read)
     }
 
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, ReadError> {

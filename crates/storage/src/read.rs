@@ -212,16 +212,18 @@ impl ShardReader {
         let of_measurement = |runs: &'_ Runs| runs.get(measurement as usize).cloned().unwrap_or_default();
         let frozen = self.frozen.as_deref().map(of_measurement).unwrap_or_default();
         let runs = frozen.into_iter().chain(of_measurement(&self.runs));
-        let runs: Vec<RunSource> = runs.filter_map(|run| RunSource::new(&run, series, wanted)).collect();
+        let mut runs: Vec<RunSource> = runs.filter_map(|run| RunSource::new(&run, series, wanted)).collect();
         let extents: Vec<(i64, i64)> =
             files.iter().map(FileSource::extent).chain(runs.iter().map(RunSource::extent)).collect();
-        for (place, file) in files.iter_mut().enumerate() {
+        let is_alone = |place: usize| {
             let (first, last) = extents[place];
             let meets = |(other, extent): (usize, &(i64, i64))| other != place && extent.0 <= last && first <= extent.1;
-            if stamps == StampsRead::WhereNeeded && !extents.iter().enumerate().any(meets) {
-                file.set_uncontested();
-            }
-        }
+            stamps == StampsRead::WhereNeeded && !extents.iter().enumerate().any(meets)
+        };
+        let file_count = files.len();
+        files.iter_mut().enumerate().filter(|(place, _)| is_alone(*place)).for_each(|(_, file)| file.set_uncontested());
+        let runs_alone = runs.iter_mut().enumerate().filter(|(place, _)| is_alone(file_count + *place));
+        runs_alone.for_each(|(_, run)| run.set_uncontested());
         let files = files.into_iter().map(|source| Box::new(source) as Box<dyn Source>);
         files.chain(runs.into_iter().map(|source| Box::new(source) as Box<dyn Source>)).collect()
     }

@@ -1,13 +1,14 @@
 //! The stamps of rows: few different ones, many rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::Stamp;
 
 /// One stamp a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamps {
-    distinct: Vec<Stamp>,
+    distinct: Arc<[Stamp]>,
     /// For each row the place in `distinct`; `None` when all rows have the first.
     rows: Option<Vec<u32>>,
 }
@@ -15,7 +16,7 @@ pub(crate) struct Stamps {
 impl Stamps {
     /// The same stamp for all rows.
     pub(crate) fn one(stamp: Stamp) -> Stamps {
-        Stamps { distinct: vec![stamp], rows: None }
+        Stamps { distinct: Arc::new([stamp]), rows: None }
     }
 
     /// From stamps that hold from a row on. The first must start at row 0.
@@ -32,7 +33,7 @@ impl Stamps {
             let place = distinct.binary_search(stamp).expect("collected above") as u32;
             rows.resize(end, place);
         }
-        Stamps { distinct, rows: Some(rows) }
+        Stamps { distinct: distinct.into(), rows: Some(rows) }
     }
 
     /// The stamp of a row.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use block_codec::{block, integer};
 use model::{Column, Stamp, TimeRange};
 
-use super::format::{self, BlockRef, ChunkIndex, ChunkRef};
+use super::format::{self, BlockRef, ChunkRef};
 use super::write::decode_stamps;
-use super::{DataFile, FieldSummary, FileMeasurement};
+use super::{Chunk, DataFile, FieldSummary, FileMeasurement};
 use crate::column;
 use crate::cursor::{Block, PageSummary, Source};
 use crate::error::ReadError;
@@ -43,8 +43,8 @@ pub(crate) struct FileSource {
 /// A chunk being read.
 #[derive(Debug)]
 struct OpenChunk {
-    chunk: ChunkRef,
-    index: Arc<ChunkIndex>,
+    place: ChunkRef,
+    chunk: Arc<Chunk>,
     /// Pages that are still to be read.
     pages: Range<usize>,
     /// Bytes of consecutive blocks of a column, by column: times, stamps, then the fields.
@@ -107,21 +107,24 @@ impl FileSource {
 
     /// Opens the next chunk. `false` at the end.
     fn open_next(&mut self) -> Result<bool, ReadError> {
-        let Some(chunk) = self.chunks.get(self.next_chunk).copied() else { return Ok(false) };
+        let Some(place) = self.chunks.get(self.next_chunk).copied() else { return Ok(false) };
         self.next_chunk += 1;
-        let index = self.file.chunk_index(&chunk)?;
+        let chunk = self.file.chunk(&place)?;
+        let index = &chunk.index;
         let range = self.wanted.range;
         let start = index.pages.partition_point(|page| page.times.last < range.start().0);
         let end = index.pages.partition_point(|page| page.times.first < range.end().0);
         let windows = (0..self.fields.len() + 2).map(|_| None).collect();
-        self.open = Some(OpenChunk { chunk, index, pages: start..end.max(start), windows });
+        let pages = start..end.max(start);
+        self.open = Some(OpenChunk { place, chunk, pages, windows });
         Ok(true)
     }
 
     /// Reads a page; `None` when nothing of it is wanted.
     fn page(&mut self, page: usize) -> Result<Option<Block>, ReadError> {
         let open = self.open.as_mut().expect("a chunk is open");
-        let index = open.index.clone();
+        let chunk = open.chunk.clone();
+        let index = &chunk.index;
         let head = index.pages[page];
         let entries: Vec<_> = self.fields.iter().map(|field| index.field((*field)?)).collect();
         let has_values = entries.iter().flatten().any(|entry| entry.blocks[page].length > 0);
@@ -156,7 +159,7 @@ impl FileSource {
         }
         let ordered = times.windows(2).all(|pair| pair[0] < pair[1] || (head.repeats && pair[0] == pair[1]));
         if !ordered || times.first() != Some(&head.times.first) || times.last() != Some(&head.times.last) {
-            return Err(self.file.damaged(open.chunk.offset, "times of a page"));
+            return Err(self.file.damaged(open.place.offset, "times of a page"));
         }
         Ok(self.cut(Block { times, stamps, columns, repeats: head.repeats }))
     }
@@ -194,7 +197,10 @@ impl OpenChunk {
         ahead: &Range<usize>,
     ) -> Result<(u64, &[u8]), ReadError> {
         let block = blocks[page];
-        let offset = self.chunk.offset + u64::from(block.offset);
+        let offset = self.place.offset + u64::from(block.offset);
+        if let Some(bytes) = self.chunk.block(&block) {
+            return Ok((offset, bytes.map_err(|()| file.damaged(offset, "checksum of a block"))?));
+        }
         let covered = |window: &Window| {
             window.offset <= block.offset && block.offset + block.length <= window.offset + window.bytes.len() as u32
         };
@@ -210,7 +216,7 @@ impl OpenChunk {
                 }
             }
             let length = (last.offset + last.length - first.offset) as usize;
-            let bytes = file.read(self.chunk.offset + u64::from(first.offset), length)?;
+            let bytes = file.read(self.place.offset + u64::from(first.offset), length)?;
             self.windows[column] = Some(Window { offset: first.offset, bytes });
         }
         let window = self.windows[column].as_ref().expect("read above");
@@ -255,9 +261,9 @@ impl Source for FileSource {
     fn bound(&self) -> Option<i64> {
         let page = match &self.open {
             Some(open) if self.wanted.descending => {
-                open.pages.clone().next_back().map(|page| open.index.pages[page].times)
+                open.pages.clone().next_back().map(|page| open.chunk.index.pages[page].times)
             }
-            Some(open) => open.pages.clone().next().map(|page| open.index.pages[page].times),
+            Some(open) => open.pages.clone().next().map(|page| open.chunk.index.pages[page].times),
             None => None,
         };
         let (first, last) = match page {
@@ -284,8 +290,8 @@ impl Source for FileSource {
     fn peek(&mut self) -> Result<Option<PageSummary>, ReadError> {
         while let Some(page) = self.next_page()? {
             let open = self.open.as_ref().expect("a page is next");
-            let head = open.index.pages[page];
-            let entries = self.fields.iter().map(|field| open.index.field((*field)?));
+            let head = open.chunk.index.pages[page];
+            let entries = self.fields.iter().map(|field| open.chunk.index.field((*field)?));
             let summaries = entries.map(|entry| match entry.and_then(|entry| entry.stats[page]) {
                 Some(summary) => summary,
                 None => FieldSummary { count: 0, numbers: None },

@@ -141,7 +141,8 @@ fn pages_carry_their_statistics() {
     let entry = write(dir.path());
     let file = open(dir.path(), &entry).expect("opened");
     let chunk = file.measurement(0).expect("cpu").chunks_of(0)[0];
-    let index = file.chunk_index(&chunk).expect("read");
+    let chunk = file.chunk(&chunk).expect("read");
+    let index = &chunk.index;
     assert_eq!(index.pages.iter().map(|page| page.rows).collect::<Vec<_>>(), [1024, 476]);
     assert!(index.field(2).is_none(), "a field without values takes no place");
     let stats = index.field(1).expect("i").stats[0].expect("values");
@@ -215,4 +216,65 @@ fn names_of_files_are_known() {
     assert_eq!(number_of("000000000000000a.data.new"), Some(10));
     assert_eq!(number_of("a.data"), None);
     assert_eq!(number_of("manifest"), None);
+}
+
+/// One series of noise, larger than what is kept whole.
+fn write_noise(dir: &Path) -> (FileEntry, Vec<i64>) {
+    let mut state = 1u64;
+    let values: Vec<i64> = (0..20_000)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state ^ state >> 31) as i64
+        })
+        .collect();
+    let mut writer = FileWriter::create(&Env::real(), dir, SHARD, 6).expect("created");
+    writer.begin_measurement(b"noise", &[(b"i".to_vec(), FieldType::Integer)]);
+    writer.begin_series(b"noise");
+    let mut column = Column::new(FieldType::Integer);
+    values.iter().for_each(|value| column.push_integer(*value));
+    let block = Block {
+        times: (0..20_000).collect(),
+        stamps: Stamps::one(stamp(1)),
+        columns: vec![Some(column)],
+        repeats: false,
+    };
+    writer.push(&block).expect("pushed");
+    writer.end_series().expect("ended");
+    (writer.finish().expect("finished"), values)
+}
+
+fn noise(file: &Arc<DataFile>, range: TimeRange, descending: bool) -> Result<Vec<i64>, ReadError> {
+    let wanted = Wanted { fields: [Some(0)].into(), range, descending };
+    let mut source = FileSource::new(file, 0, 0, &wanted).expect("rows");
+    let mut out = Vec::new();
+    while let Some(block) = source.next_block()? {
+        let Some(model::ColumnData::Integer(values)) = block.columns[0].as_ref().map(Column::data) else {
+            panic!("integers")
+        };
+        out.extend_from_slice(values);
+    }
+    Ok(out)
+}
+
+#[test]
+fn large_chunks_are_read_in_parts_and_damage_stays_where_it_is() {
+    let dir = TempDir::new().expect("a directory");
+    let (entry, values) = write_noise(dir.path());
+    let file = open(dir.path(), &entry).expect("opened");
+    for (start, end) in [(0, 20_000), (1_000, 1_100), (5_000, 19_000)] {
+        let wanted = &values[start as usize..end as usize];
+        assert_eq!(noise(&file, range(start, end), false).expect("read"), wanted);
+        let mut down = noise(&file, range(start, end), true).expect("read");
+        down.reverse();
+        assert_eq!(down, wanted);
+    }
+    let path = file_path(dir.path(), entry.number);
+    let mut bytes = std::fs::read(&path).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, &bytes).expect("written");
+    let file = open(dir.path(), &entry).expect("opened");
+    assert!(matches!(noise(&file, TimeRange::ALL, false), Err(ReadError::Damaged { .. })));
+    assert_eq!(noise(&file, range(0, 5_000), false).expect("read"), values[..5_000]);
+    assert_eq!(noise(&file, range(15_000, 20_000), true).expect("read").len(), 5_000);
 }

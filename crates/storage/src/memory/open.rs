@@ -2,8 +2,12 @@
 
 use model::{Stamp, Table};
 
+use super::RUN_ROWS;
 use super::run::Run;
 use crate::column::ColumnBuilder;
+
+/// A buffer that was sealed with fewer rows gives its memory back.
+const KEEP_ROWS: usize = RUN_ROWS / 2;
 
 #[derive(Debug, Default)]
 pub(crate) struct OpenBuffer {
@@ -67,13 +71,32 @@ impl OpenBuffer {
         self.recount();
     }
 
-    /// The rows as a run; the buffer is empty afterwards.
+    /// The rows as a run; the buffer is empty afterwards and keeps its memory, for fresh memory costs more than the
+    /// copying.
     pub(crate) fn seal(&mut self) -> Run {
-        let taken = std::mem::take(self);
-        Run::sort(taken.series, taken.times, taken.stamps, taken.columns)
+        let rows = self.row_count();
+        self.columns.iter_mut().flatten().for_each(|column| column.pad_to(rows));
+        let run = Run::sort(&self.series, &self.times, &self.stamps, &self.columns);
+        if rows < KEEP_ROWS {
+            *self = OpenBuffer::default();
+            return run;
+        }
+        self.series.clear();
+        self.times.clear();
+        self.stamps.clear();
+        for column in &mut self.columns {
+            match column {
+                // A field that no row of the last run had has left.
+                Some(builder) if builder.has_values() => builder.clear(),
+                _ => *column = None,
+            }
+        }
+        self.byte_count = 0;
+        run
     }
 
     fn recount(&mut self) {
+        // Fields that only kept their memory have no rows yet.
         let columns = self.columns.iter().flatten().map(ColumnBuilder::byte_count).sum::<usize>();
         self.byte_count = columns + self.times.len() * 12 + self.stamps.len() * 24;
     }

@@ -26,16 +26,16 @@ pub(crate) struct Run {
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(0);
 
 impl Run {
-    /// Sorts rows that came in any order. `stamps` has the stamp of all rows from a row on; columns may be short.
+    /// Sorts rows that came in any order. `stamps` has the stamp of all rows from a row on.
     pub(crate) fn sort(
-        series: Vec<u32>,
-        times: Vec<i64>,
-        stamps: Vec<(u32, Stamp)>,
-        columns: Vec<Option<ColumnBuilder>>,
+        series: &[u32],
+        times: &[i64],
+        stamps: &[(u32, Stamp)],
+        columns: &[Option<ColumnBuilder>],
     ) -> Run {
         let row_count = times.len();
-        let row_stamps = Stamps::from_spans(&stamps, row_count);
-        let order = sorted_order(&series, &times, &row_stamps);
+        let row_stamps = Stamps::from_spans(stamps, row_count);
+        let order = sorted_order(series, times, &row_stamps);
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         for (position, row) in order.iter().enumerate() {
             let id = series[*row as usize];
@@ -44,11 +44,10 @@ impl Run {
                 _ => ranges.push((id, position as u32 + 1)),
             }
         }
-        let columns = columns.into_iter().enumerate().filter_map(|(id, builder)| {
-            let mut builder = builder?;
-            builder.pad_to(row_count);
-            let slot_column = column::gathered(&builder.finish(), &order);
-            Some((FieldSlot { id: id as u32, field_type: slot_column.field_type() }, slot_column))
+        let columns = columns.iter().enumerate().filter_map(|(id, builder)| {
+            let builder = builder.as_ref().filter(|builder| builder.has_values())?;
+            let column = builder.gathered(&order);
+            Some((FieldSlot { id: id as u32, field_type: column.field_type() }, column))
         });
         let mut run = Run {
             series: ranges,

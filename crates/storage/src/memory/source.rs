@@ -3,11 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::Stamp;
+
 use super::run::Run;
 use crate::column;
 use crate::cursor::{BATCH_BYTES, BATCH_ROWS, Block, Source};
 use crate::error::ReadError;
 use crate::file::Wanted;
+use crate::stamps::Stamps;
 
 #[derive(Debug)]
 pub(crate) struct RunSource {
@@ -15,6 +18,8 @@ pub(crate) struct RunSource {
     rows: Range<usize>,
     fields: Arc<[Option<u32>]>,
     descending: bool,
+    /// Whether another source has rows in the same time, so that stamps decide.
+    contested: bool,
 }
 
 impl RunSource {
@@ -25,7 +30,12 @@ impl RunSource {
         let start = rows.start + times.partition_point(|time| *time < wanted.range.start().0);
         let end = rows.start + times.partition_point(|time| *time < wanted.range.end().0);
         let (fields, descending) = (wanted.fields.clone(), wanted.descending);
-        (start < end).then(|| RunSource { run: run.clone(), rows: start..end, fields, descending })
+        (start < end).then(|| RunSource { run: run.clone(), rows: start..end, fields, descending, contested: true })
+    }
+
+    /// Says that no other source has rows in its time: stamps are left out then.
+    pub(crate) fn set_uncontested(&mut self) {
+        self.contested = false;
     }
 
     /// The first and last instant that it will give.
@@ -78,12 +88,13 @@ impl Source for RunSource {
             let column = self.run.column((*field)?)?;
             Some(column::sliced(column, rows.clone()))
         });
-        let block = Block {
-            repeats: times.windows(2).any(|pair| pair[0] == pair[1]),
-            columns: columns.collect(),
-            stamps: self.run.stamps().sliced(rows),
-            times,
+        let columns = columns.collect();
+        let repeats = times.windows(2).any(|pair| pair[0] == pair[1]);
+        let stamps = match self.contested || repeats {
+            true => self.run.stamps().sliced(rows),
+            false => Stamps::one(Stamp::ZERO),
         };
+        let block = Block { times, stamps, columns, repeats };
         Ok(Some(if self.descending { block.reversed() } else { block }))
     }
 }
