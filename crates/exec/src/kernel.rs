@@ -152,9 +152,10 @@ pub(crate) fn each_slice<T: Copy>(values: &[T], mask: Mask<'_>, range: Range<usi
     let mut packed = [values[range.start]; 64];
     // Where the values that need no moving begin.
     let mut from = range.start;
-    for index in range.start / 64..=(range.end - 1) / 64 {
+    let (first, last) = (range.start / 64, (range.end - 1) / 64);
+    for (index, word) in words.iter().enumerate().take(last + 1).skip(first) {
         let here = word_mask(index, &range);
-        let word = words[index] & here;
+        let word = word & here;
         if word == here {
             continue;
         }

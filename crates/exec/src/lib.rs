@@ -33,6 +33,6 @@ pub use error::{Budget, ExecError, Refusal, Unlimited};
 pub use finish::{Finish, Piece, finish};
 pub use partial::Partial;
 pub use select::{Shards, run_select};
-pub use shard::run_shard;
+pub use shard::{run_shard, run_shard_in_pieces};
 pub use source::Source;
 pub use subquery::{SubqueryRows, run_subquery};

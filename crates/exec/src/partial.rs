@@ -58,14 +58,20 @@ impl Partial {
             return Ok(());
         }
         for (key, body) in other.groups {
-            match self.groups.get_mut(&key) {
-                None => {
-                    self.groups.insert(key, body);
-                }
-                Some(known) => known.merge(body)?,
-            }
+            self.add(key, body)?;
         }
         Ok(())
+    }
+
+    /// Takes in what is known of a group.
+    pub(crate) fn add(&mut self, key: GroupKey, body: Body) -> Result<(), DecodeError> {
+        match self.groups.get_mut(&key) {
+            None => {
+                self.groups.insert(key, body);
+                Ok(())
+            }
+            Some(known) => known.merge(body),
+        }
     }
 
     /// The bytes for the coordinator.

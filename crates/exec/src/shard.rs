@@ -19,7 +19,7 @@ use stdx::Bitmap;
 use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::evaluate::{Inputs, Truth, Vector, truth};
-use crate::partial::{Body, GroupKey, Partial};
+use crate::partial::{GroupKey, Partial};
 use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
 
 /// Runs `plan` over the rows of `source`.
@@ -28,6 +28,22 @@ use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
 /// Those of the source, and the refusals of the budget.
 pub fn run_shard(plan: &ShardPlan, source: &dyn Source, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
     run(plan, source, Kept::WithValue, budget)
+}
+
+/// As [`run_shard`], but hands the partial result to `emit` in pieces of about `piece_bytes`, so that a large one need not
+/// be whole in memory before it is sent. There may be none. Together the pieces say what one partial result would.
+///
+/// # Errors
+/// Those of the source and of `emit`, and the refusals of the budget.
+pub fn run_shard_in_pieces(
+    plan: &ShardPlan,
+    source: &dyn Source,
+    budget: &mut dyn Budget,
+    piece_bytes: usize,
+    emit: &mut dyn FnMut(Partial) -> Result<(), ExecError>,
+) -> Result<(), ExecError> {
+    let reader = Reader::new(plan, source, Kept::WithValue);
+    run_groups(&reader, budget, piece_bytes, emit)
 }
 
 /// Which rows are rows.
@@ -46,19 +62,46 @@ pub(crate) fn run(
     kept: Kept,
     budget: &mut dyn Budget,
 ) -> Result<Partial, ExecError> {
-    let mut partial = Partial::default();
+    let mut whole = Partial::default();
     let reader = Reader::new(plan, source, kept);
-    for (key, series) in groups(plan, source)? {
-        let body = match &plan.work {
-            Work::Rows { columns, limit } => rows::read(&reader, &series, columns, *limit, budget)?.map(Body::Rows),
-            Work::Calls(calls) => calls::read(&reader, &series, calls, budget)?.map(Body::Calls),
+    run_groups(&reader, budget, usize::MAX, &mut |partial| {
+        whole = partial;
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
+fn run_groups(
+    reader: &Reader<'_>,
+    budget: &mut dyn Budget,
+    piece_bytes: usize,
+    emit: &mut dyn FnMut(Partial) -> Result<(), ExecError>,
+) -> Result<(), ExecError> {
+    let mut partial = Partial::default();
+    let mut bytes = 0;
+    for (key, series) in groups(reader.plan, reader.source)? {
+        // Rows of a group may be split between pieces after any series, states of calls only after the group.
+        let parts: Vec<&[SourceSeries]> = match &reader.plan.work {
+            Work::Rows { .. } if piece_bytes < usize::MAX => series.chunks(1).collect(),
+            _ => vec![&series],
         };
-        if let Some(body) = body {
-            budget.grow(key.len() * 32 + 128).map_err(ExecError::Refused)?;
-            partial.groups.insert(key, body);
+        for part in parts {
+            let (body, grown) = match &reader.plan.work {
+                Work::Rows { columns, limit } => rows::read(reader, part, columns, *limit, budget)?,
+                Work::Calls(calls) => calls::read(reader, part, calls, budget)?,
+            };
+            let Some(body) = body else { continue };
+            let group_bytes = key.len() * 32 + 128;
+            budget.grow(group_bytes).map_err(ExecError::Refused)?;
+            bytes += grown + group_bytes;
+            partial.add(key.clone(), body)?;
+            if bytes >= piece_bytes {
+                emit(std::mem::take(&mut partial))?;
+                bytes = 0;
+            }
         }
     }
-    Ok(partial)
+    if partial.is_empty() { Ok(()) } else { emit(partial) }
 }
 
 /// The series of the plan by group, those of a group in order of their keys.

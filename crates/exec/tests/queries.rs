@@ -14,5 +14,9 @@ mod database;
 mod expected;
 #[path = "queries/lines.rs"]
 mod lines;
+#[path = "queries/naive.rs"]
+mod naive;
 #[path = "queries/summaries.rs"]
 mod summaries;
+#[path = "queries/types.rs"]
+mod types;

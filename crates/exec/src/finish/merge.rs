@@ -1,47 +1,61 @@
 //! Rows of many series to one sequence, by time and then by series.
 //!
-//! Each series is a stream of pieces in order. The stream whose head is first gives rows until another stream's head comes
-//! before its own. A single stream is cut, not copied row by row.
+//! Each series is a stream of pieces in order, and the stream whose head comes first gives the next row. First is decided
+//! which rows follow each other, as runs of rows of one piece; then each column is gathered run by run.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use model::{Column, FieldType};
+use model::{Column, ColumnData, FieldType, StringColumn};
 use plan::Direction;
+use stdx::Bitmap;
 
 use super::output::{Block, InputColumn};
 use super::{ColumnType, PIECE_ROWS_MAX};
-use crate::columns;
 use crate::error::ExecError;
 use crate::state::{Cells, SeriesRows};
 
 /// The rows of a group that were not taken yet.
 pub(super) struct Merge {
     streams: Vec<Stream>,
-    /// The time of the head of each stream (negated if rows descend), and its number.
+    /// The time of the head of each stream (turned round if rows descend), and its number.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
     types: Vec<ColumnType>,
     direction: Direction,
-    /// Tags as text, made once for each distinct one.
-    texts: BTreeMap<Arc<[u8]>, Arc<str>>,
 }
 
 struct Stream {
-    /// Not empty, and no piece is.
-    pieces: Vec<SeriesRows>,
+    /// Not empty, and no piece is until all its rows were taken.
+    pieces: Vec<Piece>,
     piece: usize,
     row: usize,
+}
+
+struct Piece {
+    rows: SeriesRows,
+    /// The tags among the columns as text, by column.
+    texts: Vec<Option<Arc<str>>>,
+}
+
+/// Consecutive rows of a piece.
+struct Run {
+    stream: usize,
+    piece: usize,
+    rows: Range<usize>,
 }
 
 impl Merge {
     /// Merges `rows`, whose columns must have the `types`. `as_given`: they are one stream as they are.
     pub(super) fn new(
-        rows: Vec<SeriesRows>,
+        mut rows: Vec<SeriesRows>,
         types: Vec<ColumnType>,
         direction: Direction,
         as_given: bool,
     ) -> Result<Merge, ExecError> {
+        rows.retain(|piece| !piece.times.is_empty());
         for piece in &rows {
             let fits = |pair: (&Cells, &ColumnType)| match pair {
                 (Cells::Field(column), ColumnType::Field(field_type)) => column.field_type() == *field_type,
@@ -52,9 +66,8 @@ impl Merge {
                 return Err(ExecError::Mismatch("rows with other columns"));
             }
         }
-        let mut streams = streams(rows, direction, as_given);
-        streams.retain(|stream| !stream.pieces.is_empty());
-        let mut merge = Merge { streams, heads: BinaryHeap::new(), types, direction, texts: BTreeMap::new() };
+        let streams = streams(with_texts(rows), direction, as_given);
+        let mut merge = Merge { streams, heads: BinaryHeap::new(), types, direction };
         for index in 0..merge.streams.len() {
             merge.heads.push(Reverse((merge.order(merge.streams[index].time()), index)));
         }
@@ -68,64 +81,127 @@ impl Merge {
 
     /// The next rows, at most [`PIECE_ROWS_MAX`].
     pub(super) fn next_block(&mut self) -> Option<Block> {
-        if let [only] = self.streams.as_slice() {
-            return (only.piece < only.pieces.len()).then(|| self.cut_block());
+        let runs = self.next_runs();
+        if runs.is_empty() {
+            return None;
         }
-        let mut times = Vec::new();
-        let mut inputs: Vec<InputColumn> = self.types.iter().map(|kind| empty_input(*kind)).collect();
-        while times.len() < PIECE_ROWS_MAX {
-            let Some(Reverse((_, index))) = self.heads.pop() else { break };
-            let next = self.heads.peek().map(|head| head.0);
-            loop {
-                let stream = &self.streams[index];
-                let piece = &stream.pieces[stream.piece];
-                times.push(piece.times[stream.row]);
-                for (input, cells) in inputs.iter_mut().zip(&piece.columns) {
-                    push(input, cells, stream.row, &mut self.texts);
+        let inputs = (0..self.types.len()).map(|column| self.gather(column, &runs)).collect();
+        let mut times = Vec::with_capacity(runs.iter().map(|run| run.rows.len()).sum());
+        runs.iter().for_each(|run| times.extend_from_slice(&self.rows(run).times[run.rows.clone()]));
+        for run in runs {
+            // The rows of the block are elsewhere now.
+            let stream = &mut self.streams[run.stream];
+            if run.piece < stream.piece {
+                stream.pieces[run.piece] = Piece::default();
+            }
+        }
+        Some(Block { times, inputs })
+    }
+
+    /// Which rows come next.
+    fn next_runs(&mut self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut left = PIECE_ROWS_MAX;
+        let alone = self.streams.len() == 1;
+        while left > 0 {
+            let Some(Reverse((_, index))) = self.heads.peek().map(|head| Reverse(head.0)) else { break };
+            let stream = &mut self.streams[index];
+            let (piece, start) = (stream.piece, stream.row);
+            let count = if alone { left.min(stream.pieces[piece].rows.times.len() - start) } else { 1 };
+            left -= count;
+            match runs.last_mut() {
+                Some(run) if run.stream == index && run.piece == piece => run.rows.end += count,
+                _ => runs.push(Run { stream: index, piece, rows: start..start + count }),
+            }
+            let next = stream.advance(count);
+            match next {
+                None => {
+                    self.heads.pop();
                 }
-                let Some(time) = self.streams[index].advance() else { break };
-                let head = (self.order(time), index);
-                if next.is_some_and(|next| next < head) || times.len() == PIECE_ROWS_MAX {
-                    self.heads.push(Reverse(head));
-                    break;
+                Some(time) => {
+                    let order = self.order(time);
+                    if let Some(mut head) = self.heads.peek_mut() {
+                        head.0.0 = order;
+                    }
                 }
             }
         }
-        (!times.is_empty()).then_some(Block { times, inputs })
+        runs
     }
 
-    /// The next rows of the only stream.
-    fn cut_block(&mut self) -> Block {
-        let stream = &mut self.streams[0];
-        let piece = &stream.pieces[stream.piece];
-        let end = piece.times.len().min(stream.row + PIECE_ROWS_MAX);
-        let range = stream.row..end;
-        let texts = &mut self.texts;
-        let cut = |cells: &Cells| match cells {
-            Cells::Field(column) => InputColumn::Column(columns::slice(column, range.clone())),
-            Cells::Tag(value) => InputColumn::Tags(vec![text(value, texts); range.len()]),
+    fn rows(&self, run: &Run) -> &SeriesRows {
+        &self.streams[run.stream].pieces[run.piece].rows
+    }
+
+    /// One column of the rows of `runs`.
+    fn gather(&self, column: usize, runs: &[Run]) -> InputColumn {
+        let ColumnType::Field(field_type) = self.types[column] else {
+            let text = |run: &Run| self.streams[run.stream].pieces[run.piece].texts[column].clone();
+            return InputColumn::Tags(
+                runs.iter().flat_map(|run| std::iter::repeat_n(text(run), run.rows.len())).collect(),
+            );
         };
-        let block =
-            Block { times: piece.times[range.clone()].to_vec(), inputs: piece.columns.iter().map(cut).collect() };
-        stream.row = end;
-        if end == piece.times.len() {
-            // The rows are elsewhere now.
-            stream.pieces[stream.piece] = SeriesRows { key: Arc::default(), times: Vec::new(), columns: Vec::new() };
-            (stream.piece, stream.row) = (stream.piece + 1, 0);
+        let field = |run: &Run| match &self.rows(run).columns[column] {
+            Cells::Field(field) => field,
+            Cells::Tag(_) => unreachable!("the types of all pieces were checked"),
+        };
+        macro_rules! values {
+            ($variant:ident) => {{
+                let mut gathered = Vec::with_capacity(PIECE_ROWS_MAX);
+                for run in runs {
+                    let ColumnData::$variant(values) = field(run).data() else { unreachable!("types were checked") };
+                    // Series at the same times give one row each in turn.
+                    match run.rows.len() {
+                        1 => gathered.push(values[run.rows.start]),
+                        _ => gathered.extend_from_slice(&values[run.rows.clone()]),
+                    }
+                }
+                ColumnData::$variant(gathered)
+            }};
         }
-        block
+        let data = match field_type {
+            FieldType::Float => values!(Float),
+            FieldType::Integer => values!(Integer),
+            FieldType::Unsigned => values!(Unsigned),
+            FieldType::Boolean => values!(Boolean),
+            FieldType::String => {
+                let mut gathered = StringColumn::default();
+                for run in runs {
+                    let ColumnData::String(values) = field(run).data() else { unreachable!("types were checked") };
+                    run.rows.clone().for_each(|row| gathered.push(values.get(row)));
+                }
+                ColumnData::String(gathered)
+            }
+        };
+        let has_gaps = runs.iter().any(|run| field(run).validity().is_some());
+        let validity = has_gaps.then(|| {
+            let mut bits = Bitmap::new();
+            for run in runs {
+                let from = field(run);
+                run.rows.clone().for_each(|row| bits.push(from.is_valid(row)));
+            }
+            bits
+        });
+        InputColumn::Column(Column::from_parts(data, validity).expect("a bit for each row"))
+    }
+}
+
+impl Default for Piece {
+    fn default() -> Piece {
+        let rows = SeriesRows { key: Arc::default(), times: Vec::new(), columns: Vec::new() };
+        Piece { rows, texts: Vec::new() }
     }
 }
 
 impl Stream {
     fn time(&self) -> i64 {
-        self.pieces[self.piece].times[self.row]
+        self.pieces[self.piece].rows.times[self.row]
     }
 
-    /// Passes over the head. The time of the next one, or `None` after the last.
-    fn advance(&mut self) -> Option<i64> {
-        self.row += 1;
-        if self.row == self.pieces[self.piece].times.len() {
+    /// Passes over rows, all of the piece at the head. The time of the next one, or `None` after the last.
+    fn advance(&mut self, count: usize) -> Option<i64> {
+        self.row += count;
+        if self.row == self.pieces[self.piece].rows.times.len() {
             (self.piece, self.row) = (self.piece + 1, 0);
             self.pieces.get(self.piece)?;
         }
@@ -134,47 +210,33 @@ impl Stream {
 }
 
 /// Pieces by series, those of a series by time.
-fn streams(mut rows: Vec<SeriesRows>, direction: Direction, as_given: bool) -> Vec<Stream> {
-    rows.retain(|piece| !piece.times.is_empty());
-    if as_given {
-        return vec![Stream { pieces: rows, piece: 0, row: 0 }];
+fn streams(pieces: Vec<Piece>, direction: Direction, as_given: bool) -> Vec<Stream> {
+    if as_given || pieces.is_empty() {
+        return if pieces.is_empty() { Vec::new() } else { vec![Stream { pieces, piece: 0, row: 0 }] };
     }
-    let mut by_key: BTreeMap<Arc<[u8]>, Vec<SeriesRows>> = BTreeMap::new();
-    for piece in rows {
-        by_key.entry(Arc::clone(&piece.key)).or_default().push(piece);
+    let mut by_key: BTreeMap<Arc<[u8]>, Vec<Piece>> = BTreeMap::new();
+    for piece in pieces {
+        by_key.entry(Arc::clone(&piece.rows.key)).or_default().push(piece);
     }
-    let stream = |mut pieces: Vec<SeriesRows>| {
-        pieces.sort_by_key(|piece| if direction == Direction::Descending { !piece.times[0] } else { piece.times[0] });
+    let stream = |mut pieces: Vec<Piece>| {
+        let first = |piece: &Piece| piece.rows.times[0];
+        pieces.sort_by_key(|piece| if direction == Direction::Descending { !first(piece) } else { first(piece) });
         Stream { pieces, piece: 0, row: 0 }
     };
     by_key.into_values().map(stream).collect()
 }
 
-fn empty_input(kind: ColumnType) -> InputColumn {
-    match kind {
-        ColumnType::Field(field_type) => InputColumn::Column(Column::new(field_type)),
-        ColumnType::Tag => InputColumn::Tags(Vec::new()),
-    }
-}
-
-fn push(input: &mut InputColumn, cells: &Cells, row: usize, texts: &mut BTreeMap<Arc<[u8]>, Arc<str>>) {
-    match (input, cells) {
-        (InputColumn::Column(column), Cells::Field(from)) => column.push_from(from, row),
-        (InputColumn::Tags(values), Cells::Tag(value)) => values.push(text(value, texts)),
-        _ => unreachable!("the types of all pieces were checked"),
-    }
-}
-
-fn text(value: &Arc<[u8]>, texts: &mut BTreeMap<Arc<[u8]>, Arc<str>>) -> Option<Arc<str>> {
-    if value.is_empty() {
-        return None;
-    }
-    if let Some(known) = texts.get(value) {
-        return Some(Arc::clone(known));
-    }
-    let made: Arc<str> = String::from_utf8_lossy(value).into();
-    texts.insert(Arc::clone(value), Arc::clone(&made));
-    Some(made)
+/// Makes the text of each distinct tag once.
+fn with_texts(rows: Vec<SeriesRows>) -> Vec<Piece> {
+    let mut known: BTreeMap<Arc<[u8]>, Arc<str>> = BTreeMap::new();
+    let mut text = |cells: &Cells| match cells {
+        Cells::Tag(value) if !value.is_empty() => {
+            let made = known.entry(Arc::clone(value)).or_insert_with(|| String::from_utf8_lossy(value).into());
+            Some(Arc::clone(made))
+        }
+        _ => None,
+    };
+    rows.into_iter().map(|rows| Piece { texts: rows.columns.iter().map(&mut text).collect(), rows }).collect()
 }
 
 /// The points of one call merged by time, the values as one column of `field_type`. `as_given`: in the order of `rows`.

@@ -1,5 +1,7 @@
 //! The states of a call to its results: one for each window that has points, or several, or none.
 
+use std::cmp::Ordering;
+
 use model::{Column, ColumnData, FieldType, FieldValue};
 use plan::{ColumnKind, Direction, FinishPlan, Function, RowTime, Stream};
 
@@ -250,22 +252,19 @@ fn medians(states: States, time: RowTime) -> Result<Results, ExecError> {
     match states {
         States::FloatValues(run) => plain(run, time, |lists| {
             floats(lists.map(|mut values| {
-                values.sort_by(f64::total_cmp);
-                let (low, high) = middle(&values);
+                let (low, high) = middle(&mut values, f64::total_cmp);
                 if values.len() % 2 == 1 { high } else { low + (high - low) / 2.0 }
             }))
         }),
         States::IntegerValues(run) => plain(run, time, |lists| {
             floats(lists.map(|mut values| {
-                values.sort_unstable();
-                let (low, high) = middle(&values);
+                let (low, high) = middle(&mut values, i64::cmp);
                 if values.len() % 2 == 1 { high as f64 } else { low as f64 + high.wrapping_sub(low) as f64 / 2.0 }
             }))
         }),
         States::UnsignedValues(run) => plain(run, time, |lists| {
             floats(lists.map(|mut values| {
-                values.sort_unstable();
-                let (low, high) = middle(&values);
+                let (low, high) = middle(&mut values, u64::cmp);
                 if values.len() % 2 == 1 { high as f64 } else { low as f64 + high.wrapping_sub(low) as f64 / 2.0 }
             }))
         }),
@@ -273,11 +272,14 @@ fn medians(states: States, time: RowTime) -> Result<Results, ExecError> {
     }
 }
 
-/// The two values beside the middle of a sorted list; of an odd number the second is the middle itself.
-fn middle<T: Copy + Default>(sorted: &[T]) -> (T, T) {
-    let half = sorted.len() / 2;
-    let high = sorted.get(half).copied().unwrap_or_default();
-    (half.checked_sub(1).map_or(high, |low| sorted[low]), high)
+/// The two values beside the middle of a list, were it sorted; of an odd number the second is the middle itself.
+fn middle<T: Copy + Default>(values: &mut [T], order: impl Fn(&T, &T) -> Ordering) -> (T, T) {
+    if values.is_empty() {
+        return (T::default(), T::default());
+    }
+    let (below, high, _) = values.select_nth_unstable_by(values.len() / 2, &order);
+    let low = below.iter().copied().max_by(&order).unwrap_or(*high);
+    (low, *high)
 }
 
 /// The index of the nearest rank in a sorted list; `None` outside.
@@ -376,8 +378,8 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_even_number_is_between() {
-        assert_eq!(middle(&[1, 2, 3]), (1, 2));
-        assert_eq!(middle(&[1, 2, 3, 4]), (2, 3));
-        assert_eq!(middle(&[7]), (7, 7));
+        assert_eq!(middle(&mut [3, 1, 2], i32::cmp), (1, 2));
+        assert_eq!(middle(&mut [4, 1, 3, 2], i32::cmp), (2, 3));
+        assert_eq!(middle(&mut [7], i32::cmp), (7, 7));
     }
 }

@@ -10,22 +10,24 @@ use super::cut::{Cutter, Span};
 use super::{Batch, Reader};
 use crate::error::{Budget, ExecError};
 use crate::evaluate::Vector;
+use crate::partial::Body;
 use crate::source::{BatchSummary, RowCursor, SourceSeries};
 use crate::states::CallStates;
 
-/// The states of each call over the series of a group. `None` when no call saw a value.
+/// The states of each call over the series of a group, and how many bytes they take. `None` when no call saw a value.
 pub(super) fn read(
     reader: &Reader<'_>,
     series: &[SourceSeries],
     calls: &[PartialCall],
     budget: &mut dyn Budget,
-) -> Result<Option<Vec<CallStates>>, ExecError> {
+) -> Result<(Option<Body>, usize), ExecError> {
     let mut group = Group::new(reader.plan, calls)?;
+    let mut bytes = 0;
     for one in series {
-        group.read_series(reader, one, budget)?;
+        bytes += group.read_series(reader, one, budget)?;
     }
     let states: Vec<CallStates> = group.calls.into_iter().map(|call| call.states.finish()).collect();
-    Ok(states.iter().any(|states| !states.is_empty()).then_some(states))
+    Ok((states.iter().any(|states| !states.is_empty()).then_some(Body::Calls(states)), bytes))
 }
 
 /// Whether only the values of the results matter: then their times and rows need not be kept.
@@ -75,7 +77,8 @@ impl<'a> Group<'a> {
         reader: &Reader<'_>,
         series: &SourceSeries,
         budget: &mut dyn Budget,
-    ) -> Result<(), ExecError> {
+    ) -> Result<usize, ExecError> {
+        let mut kept = 0;
         let direction = self.ends.unwrap_or(Direction::Ascending);
         let mut cursor = reader.source.rows(series.handle, &reader.requests, reader.plan.range, direction)?;
         loop {
@@ -86,13 +89,14 @@ impl<'a> Group<'a> {
             budget.rows(batch.times.len()).map_err(ExecError::Refused)?;
             let batch = reader.prepare(batch, &series.tags)?;
             let bytes = self.add(&batch, series, direction);
+            kept += bytes;
             budget.grow(bytes).map_err(ExecError::Refused)?;
             if self.ends.is_some() && self.found_ends(&batch) {
                 break;
             }
         }
         self.calls.iter_mut().for_each(|call| call.states.end_series());
-        Ok(())
+        Ok(kept)
     }
 
     /// Takes in the next batch by what is known of it, when that is enough. `false` when it must be read.

@@ -9,23 +9,26 @@ use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::evaluate::{Truth, Vector};
 use crate::kernel::Mask;
+use crate::partial::Body;
 use crate::source::SourceSeries;
 use crate::state::{Cells, SeriesRows};
 
-/// The rows of the series of a group, at most `limit` of each series. `None` when there are none.
+/// The rows of the series of a group, at most `limit` of each series, and how many bytes they take. `None` when there are
+/// none.
 pub(super) fn read(
     reader: &Reader<'_>,
     series: &[SourceSeries],
     columns: &[usize],
     limit: Option<u64>,
     budget: &mut dyn Budget,
-) -> Result<Option<Vec<SeriesRows>>, ExecError> {
+) -> Result<(Option<Body>, usize), ExecError> {
     let mut pieces = Vec::new();
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     for one in series {
         read_series(reader, one, columns, limit, budget, &mut pieces)?;
     }
-    Ok((!pieces.is_empty()).then_some(pieces))
+    let bytes = pieces.iter().map(SeriesRows::bytes).sum();
+    Ok(((!pieces.is_empty()).then_some(Body::Rows(pieces)), bytes))
 }
 
 fn read_series(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use exec::source::MemorySource;
-use exec::{Budget, ExecError, Finish, Partial, Shards, Unlimited, run_select, run_shard};
+use exec::{Budget, ExecError, Finish, Partial, Shards, Unlimited, run_select, run_shard_in_pieces};
 use influxql::ast::{Measurement, SelectStatement, Source, Statement};
 use influxql::params::Params;
 use model::result::{Series, Value};
@@ -33,6 +33,8 @@ pub(crate) struct Database {
     shards: BTreeMap<(i64, u64), MemorySource>,
     catalog: Catalog,
     now: Timestamp,
+    /// Size of the pieces in which shards send their partial results.
+    piece_bytes: usize,
 }
 
 impl Database {
@@ -51,7 +53,8 @@ impl Database {
                 catalog.add("db", "rp", measurement, &shard.schema(measurement));
             }
         }
-        Database { shards, catalog, now: Timestamp(1_800_000_000_000_000_000) }
+        let pieces = if cut == Cut::WHOLE { usize::MAX } else { 600 };
+        Database { shards, catalog, now: Timestamp(1_800_000_000_000_000_000), piece_bytes: pieces }
     }
 
     pub(crate) fn at(mut self, now: i64) -> Database {
@@ -96,10 +99,14 @@ impl Database {
         let mut partials = Vec::new();
         // Any order will do; this one is not that of time.
         for shard in self.shards.values().rev() {
-            let bytes = run_shard(plan, shard, &mut Unlimited)?.encode();
-            let partial = Partial::decode(&bytes)?;
-            assert_eq!(partial.encode(), bytes, "bytes come back");
-            partials.push(partial);
+            let mut send = |partial: Partial| {
+                let bytes = partial.encode();
+                let partial = Partial::decode(&bytes)?;
+                assert_eq!(partial.encode(), bytes, "bytes come back");
+                partials.push(partial);
+                Ok(())
+            };
+            run_shard_in_pieces(plan, shard, &mut Unlimited, self.piece_bytes, &mut send)?;
         }
         Ok(partials)
     }
