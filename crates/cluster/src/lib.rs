@@ -2,8 +2,9 @@
 //!
 //! Writing: `route` cuts a request by shard, `points_writer` sends the parts to owners, `ack` counts. Reading:
 //! `statement` carries out what a client asks, `fan_out` asks the owners of shards, `local` answers for the shards held
-//! here. `shard_server` is the other end of both: what this node does when a peer asks. `repair` and `hints` bring copies
-//! together again, `expire` drops what a policy no longer keeps. `peers` knows who answers, `clock` gives stamps.
+//! here, `shard_source` reads one of them. `shard_server` is the other end of both: what this node does when a peer asks.
+//! `repair` and `hints` bring copies together again, `expire` drops what a policy no longer keeps. `peers` knows who
+//! answers, `clock` gives stamps.
 //!
 //! Not here: HTTP, storage formats, Raft.
 
@@ -19,6 +20,7 @@ pub mod question;
 pub mod repair;
 pub mod route;
 pub mod shard_server;
+pub mod shard_source;
 pub mod statement;
 
 pub use clock::HybridClock;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use meta_client::MetaClient;
-use model::{NodeId, ShardId, Stamp, TagFilter, TimeRange};
+use model::{NodeId, ShardId, Stamp};
 use parking_lot::Mutex;
 use storage::{Origin, Shard, ShardReader, Store, WriteError, Written};
 
@@ -179,44 +179,5 @@ impl LocalShards {
         }
         self.store.create_shard(shard, &place.database.name, &place.policy.name)?;
         self.store.shard(shard).ok_or(LocalError::NotOwner(shard))
-    }
-}
-
-/// A snapshot of a shard as something that plans can be run over.
-#[derive(Debug)]
-pub struct ShardSource(pub ShardReader);
-
-impl exec::Source for ShardSource {
-    fn series(
-        &self,
-        measurement: &[u8],
-        filter: &TagFilter,
-    ) -> Result<Vec<exec::source::SourceSeries>, exec::source::SourceError> {
-        let found = self.0.series(measurement, filter).into_iter();
-        Ok(found
-            .map(|series| exec::source::SourceSeries { handle: series.handle, key: series.key, tags: series.tags })
-            .collect())
-    }
-
-    fn rows<'a>(
-        &'a self,
-        handle: u64,
-        fields: &[exec::source::FieldRequest],
-        range: TimeRange,
-        direction: influxql::ast::Direction,
-    ) -> Result<Box<dyn exec::source::RowCursor + 'a>, exec::source::SourceError> {
-        let fields: Vec<(&[u8], model::FieldType)> =
-            fields.iter().map(|field| (field.name.as_slice(), field.field_type)).collect();
-        let descending = direction == influxql::ast::Direction::Descending;
-        Ok(Box::new(Cursor(self.0.rows(handle, &fields, range, descending))))
-    }
-}
-
-struct Cursor(storage::RowCursor);
-
-impl exec::source::RowCursor for Cursor {
-    fn next(&mut self) -> Result<Option<exec::source::RowBatch>, exec::source::SourceError> {
-        let rows = self.0.next().map_err(|error| exec::source::SourceError::Read(Box::new(error)))?;
-        Ok(rows.map(|rows| exec::source::RowBatch { times: rows.times, columns: rows.columns }))
     }
 }

@@ -14,8 +14,9 @@ use plan::{Schema, ShardPlan};
 use wire::v1;
 
 use crate::fan_out::AskError;
-use crate::local::{LocalError, LocalShards, ShardSource};
+use crate::local::{LocalError, LocalShards};
 use crate::shard_server;
+use crate::shard_source::ShardSource;
 
 /// Fields and tags of measurements, by name.
 #[derive(Clone, Debug, Default)]
@@ -138,7 +139,10 @@ pub async fn select(
     let runs = shards.iter().map(|shard| {
         let (local, plan, shard) = (Arc::clone(local), Arc::clone(plan), *shard);
         env.blocking(move || match local.read(shard, accept_behind)? {
-            Some(reader) => Ok(exec::run_shard(&plan, &ShardSource(reader), &mut QueryBudget::default())?),
+            Some(reader) => {
+                let source = ShardSource::new(reader, &plan.measurement);
+                Ok(exec::run_shard(&plan, &source, &mut QueryBudget::default())?)
+            }
             None => Ok(Partial::default()),
         })
     });

@@ -186,7 +186,7 @@ impl Statements {
         answers: &mut Answers,
     ) -> Result<(), StatementError> {
         let db = self.database(show.database.as_deref(), context).await?;
-        let found = self.tag_keys(&db, &show.sources, show.key.as_ref(), show.condition.as_ref(), context).await?;
+        let found = self.tag_keys(&db, "", &show.sources, show.key.as_ref(), show.condition.as_ref(), context).await?;
         let found = found.into_iter().filter(|(_, keys)| !keys.is_empty());
         for (name, keys) in page(found, show.slimit, show.soffset) {
             let mut series = Series::new(lossy(&name), &["tagKey"]);
@@ -205,7 +205,8 @@ impl Statements {
         answers: &mut Answers,
     ) -> Result<(), StatementError> {
         let db = self.database(show.database.as_deref(), context).await?;
-        let found = self.tag_values(&db, &show.sources, &show.key, show.condition.as_ref(), context).await?;
+        let rp = Wanted::new(&show.sources)?.retention_policy.unwrap_or_default();
+        let found = self.tag_values(&db, &rp, &show.sources, &show.key, show.condition.as_ref(), context).await?;
         for (name, pairs) in found {
             let mut series = Series::new(lossy(&name), &["key", "value"]);
             for (key, value) in page(pairs, show.limit, show.offset) {
@@ -229,7 +230,7 @@ impl Statements {
         }
         let counted = self.count_cardinality(show, context).await?;
         let wide = matches!(show.of, CardinalityOf::Series | CardinalityOf::Measurement);
-        let whole = wide && !show.exact && show.sources.is_empty() && show.condition.is_none();
+        let whole = is_whole(show);
         let column = if wide && !show.exact { "cardinality estimation" } else { "count" };
         let single = whole || matches!(show.of, CardinalityOf::Measurement);
         let total: usize = counted.values().sum();
@@ -272,23 +273,26 @@ impl Statements {
         };
         let meant = self.meant(statement, show.condition.as_ref())?;
         let condition = show.condition.as_ref();
+        let wanted = Wanted::new(&show.sources)?;
+        // An estimate looks at the whole database, everything else at one policy.
+        let rp = if is_whole(show) { String::new() } else { self.one_policy(&db, &wanted, context)? };
         Ok(match &show.of {
             CardinalityOf::TagKey => {
-                let found = self.tag_keys(&db, &show.sources, None, condition, context).await?;
-                found.into_iter().map(|(name, keys)| (name, keys.len())).collect()
+                let found = self.tag_keys(&db, &rp, &show.sources, None, condition, context).await?;
+                found.into_iter().map(|(name, keys)| (name, keys.len())).filter(|(_, count)| *count > 0).collect()
             }
             CardinalityOf::TagValues(keys) => {
-                let found = self.tag_values(&db, &show.sources, keys, condition, context).await?;
+                let found = self.tag_values(&db, &rp, &show.sources, keys, condition, context).await?;
                 found.into_iter().map(|(name, pairs)| (name, pairs.len())).collect()
             }
             CardinalityOf::FieldKey => {
-                let shards = self.shards(&db, "", TimeRange::ALL, context);
-                let schemas = self.describe(&shards, &Wanted::new(&show.sources)?, context).await?;
+                let shards = self.shards(&db, &rp, TimeRange::ALL, context);
+                let schemas = self.describe(&shards, &wanted, context).await?;
                 schemas.into_iter().map(|(name, schema)| (name, schema.fields().count())).collect()
             }
             CardinalityOf::Series | CardinalityOf::Measurement => {
                 let mut counted = BTreeMap::new();
-                for key in self.keys(&db, "", &Wanted::new(&show.sources)?, &meant, context).await? {
+                for key in self.keys(&db, &rp, &wanted, &meant, context).await? {
                     *counted.entry(split_key(&key).0).or_default() += 1;
                 }
                 counted
@@ -296,10 +300,11 @@ impl Statements {
         })
     }
 
-    /// The tag keys of each measurement.
+    /// The tag keys of each measurement, in one policy, or in all when `rp` is empty.
     async fn tag_keys(
         &self,
         db: &str,
+        rp: &str,
         sources: &[Source],
         key: Option<&KeyCondition>,
         condition: Option<&Expr>,
@@ -307,7 +312,7 @@ impl Statements {
     ) -> Result<BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>, StatementError> {
         let meant = self.meant(SeriesStatement::ShowTagKeys, condition)?;
         let keys = key.map(key_filter).transpose()?;
-        let shards = self.meant_shards(db, "", &meant, context);
+        let shards = self.meant_shards(db, rp, &meant, context);
         let mut found = BTreeMap::new();
         for (name, schema) in self.describe(&shards, &Wanted::new(sources)?, context).await? {
             let mut tags: BTreeSet<Vec<u8>> = if meant.is_all() {
@@ -325,10 +330,11 @@ impl Statements {
         Ok(found)
     }
 
-    /// The pairs of tag key and value of each measurement.
+    /// The pairs of tag key and value of each measurement, in one policy, or in all when `rp` is empty.
     async fn tag_values(
         &self,
         db: &str,
+        rp: &str,
         sources: &[Source],
         key: &KeyCondition,
         condition: Option<&Expr>,
@@ -337,8 +343,7 @@ impl Statements {
         let meant = self.meant(SeriesStatement::ShowTagValues, condition)?;
         let keys = key_filter(key)?;
         let wanted = Wanted::new(sources)?;
-        let rp = wanted.retention_policy.clone().unwrap_or_default();
-        let shards = self.meant_shards(db, &rp, &meant, context);
+        let shards = self.meant_shards(db, rp, &meant, context);
         let mut found = BTreeMap::new();
         for (name, schema) in self.describe(&shards, &wanted, context).await? {
             let tags: Vec<Vec<u8>> = schema.tags().filter(|tag| keys.accepts(tag)).map(<[u8]>::to_vec).collect();
@@ -496,6 +501,12 @@ impl Statements {
         }
         Ok(SeriesAnswer { keys: keys.into_iter().collect(), pairs: pairs.into_iter().collect() })
     }
+}
+
+/// Whether a statement counts all series or measurements of a database, by estimate.
+fn is_whole(show: &ShowCardinality) -> bool {
+    let wide = matches!(show.of, CardinalityOf::Series | CardinalityOf::Measurement);
+    wide && !show.exact && show.sources.is_empty() && show.condition.is_none()
 }
 
 fn measurement_source(filter: &MeasurementFilter) -> Source {

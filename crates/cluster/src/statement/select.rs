@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use exec::{Partial, Piece, SubqueryRows};
-use influxql::ast::{MeasurementName, SelectStatement};
+use influxql::ast::{Measurement, MeasurementName, SelectStatement, Source};
 use model::TimeRange;
 use plan::{Catalog, Input, PlanContext, SelectPlan, ShardPlan};
 use wire::v1;
@@ -80,6 +80,7 @@ impl Statements {
         select: &SelectStatement,
         context: &QueryContext,
     ) -> Result<SelectStatement, StatementError> {
+        select.sources.iter().try_for_each(check_source)?;
         let mut places: Vec<(String, Option<String>)> = Vec::new();
         for measurement in select.measurements() {
             let db = self.database(measurement.database.as_deref(), context).await?;
@@ -212,4 +213,19 @@ impl Statements {
             }
         })
     }
+}
+
+/// Names that the reference keeps for itself cannot be read from.
+fn check_source(source: &Source) -> Result<(), StatementError> {
+    let Source::Measurement(Measurement { name: MeasurementName::Name(name), .. }) = source else { return Ok(()) };
+    let instead = match name.as_str() {
+        "_fieldKeys" => "SHOW FIELD KEYS",
+        "_measurements" => "SHOW MEASUREMENTS",
+        "_series" => "SHOW SERIES",
+        "_tagKeys" => "SHOW TAG KEYS",
+        "_tags" => "SHOW TAG VALUES",
+        "_name" | "_tagKey" => "the appropriate meta command",
+        _ => return Ok(()),
+    };
+    Err(StatementError::Wrong(format!("unable to use system source '{name}': use {instead} instead")))
 }
