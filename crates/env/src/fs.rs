@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +115,12 @@ pub trait Fs: Send + Sync + Debug {
 
     /// Takes the lock of a directory (a file `name` in it). `WouldBlock` when another process holds it.
     fn lock(&self, dir: &Path, name: &str) -> io::Result<Box<dyn DirLock>>;
+
+    /// Time that a simulated disk has spent since this was asked last and that nobody has waited for yet. A real disk
+    /// makes its callers wait by itself.
+    fn take_time_spent(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Bytes that an unprivileged process may still write to the disk that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;

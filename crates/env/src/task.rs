@@ -43,15 +43,21 @@ impl Env {
         TaskHandle(tokio::spawn(future))
     }
 
-    /// Runs a closure that blocks or computes for long, off the async threads; inline under simulation. It runs to its
-    /// end even when the caller goes away. A panic inside goes on in the caller.
+    /// Runs a closure that blocks or computes for long, off the async threads; inline under simulation, where the caller
+    /// then waits as long as a slow simulated disk took. It runs to its end even when the caller goes away. A panic
+    /// inside goes on in the caller.
     pub async fn blocking<T, F>(&self, work: F) -> T
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         if self.is_simulated() {
-            return work();
+            let value = work();
+            let spent = self.fs().take_time_spent();
+            if !spent.is_zero() {
+                tokio::time::sleep(spent).await;
+            }
+            return value;
         }
         match tokio::task::spawn_blocking(work).await {
             Ok(value) => value,

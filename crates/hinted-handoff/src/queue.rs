@@ -28,7 +28,7 @@ use crate::planted::{self, Bug};
 use crate::{Config, HandoffError, OpenError};
 
 /// How much may be delivered before the head is stored: what is sent again after a crash.
-const HEAD_LAG_BYTES_MAX: u64 = 1 << 20;
+const HEAD_LAG_BYTES_MAX: u64 = 4 << 20;
 /// How many entries may be known behind the head, done or not.
 const TAKEN_MAX: usize = 4096;
 /// A log that is shorter is not cut when it is drained.

@@ -329,8 +329,8 @@ impl Queues {
         problem.map_or(Ok(None), Err)
     }
 
-    /// The node took the entry. That is on disk when the queue is empty, or a mebibyte later; until then a crash makes
-    /// it be sent again.
+    /// The node took the entry. That is on disk when the queue is empty, or four mebibytes later; until then a crash
+    /// makes it be sent again.
     pub fn advance(&self, token: Token) -> Result<(), HandoffError> {
         self.finish(token, Outcome::Delivered)
     }

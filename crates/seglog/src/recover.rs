@@ -11,7 +11,7 @@
 //!
 //! Unless the log was closed cleanly, the part of the last segment that nobody vouches for is then written once more
 //! and synced: if an earlier sync failed, the operating system may show bytes that are not on the disk and report no
-//! error for them again.
+//! error for them again. Then the segment is marked like one that was closed cleanly.
 //!
 //! The last segment takes no more records after an open, not even after a clean close: records may have been appended
 //! behind it, have had their positions told to someone, and be gone without a trace.
@@ -402,7 +402,12 @@ fn repair_tail(env: &Env, path: &Path, id: SegmentId, bytes: u64, tail: &Tail) -
         file.write_at(at, &buf)?;
         at += buf.len() as u64;
     }
-    file.sync()
+    file.sync()?;
+    // As after a clean close: the next open has nothing to do, and what goes wrong from here on is damage. If this gets
+    // lost, nothing else does.
+    let closed = RecordHeader { kind: Kind::Closed, length: 0, payload_crc: 0, durable: tail.end as u32 };
+    let _ = file.write_at(tail.end, &closed.encode(id, tail.end));
+    Ok(())
 }
 
 /// Makes a filler record of the bytes from `start` to `end`, whatever they are.

@@ -17,6 +17,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -134,6 +135,9 @@ struct State {
     bytes_max: Option<u64>,
     ignores_file_syncs: bool,
     ignores_dir_syncs: bool,
+    /// How long an operation of a kind takes, and what was not waited for yet.
+    latency: BTreeMap<OpKind, Duration>,
+    time_spent: Duration,
     locks: BTreeSet<(NodeId, String)>,
 }
 
@@ -152,6 +156,8 @@ impl SimDisk {
             bytes_max: None,
             ignores_file_syncs: false,
             ignores_dir_syncs: false,
+            latency: BTreeMap::new(),
+            time_spent: Duration::ZERO,
             locks: BTreeSet::new(),
         })))
     }
@@ -207,6 +213,12 @@ impl SimDisk {
     /// Lets `per_mille` of 1,000 operations of a kind fail as by [`Effect::FailOnce`]; 0 for none.
     pub fn set_error_rate(&self, kind: OpKind, per_mille: u64) {
         self.0.lock().error_rates.insert(kind, per_mille);
+    }
+
+    /// Lets each operation of a kind take so long: who calls it through [`Env::blocking`](crate::Env::blocking) waits
+    /// that much longer in virtual time. Nothing takes any time at first.
+    pub fn set_latency(&self, kind: OpKind, latency: Duration) {
+        self.0.lock().latency.insert(kind, latency);
     }
 
     /// Whether a fuse has cut the power.
@@ -303,6 +315,7 @@ impl State {
             return Err(power_is_off());
         }
         self.seq += 1;
+        self.time_spent += self.latency.get(&kind).copied().unwrap_or_default();
         if let Some((fuse, passed)) = &mut self.fuse
             && fuse.kinds.contains(&kind)
         {
@@ -506,6 +519,10 @@ impl Fs for SimDisk {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(Box::new(SimLock { disk: self.clone(), key, epoch: state.epoch }))
+    }
+
+    fn take_time_spent(&self) -> Duration {
+        std::mem::take(&mut self.0.lock().time_spent)
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {

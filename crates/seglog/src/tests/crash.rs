@@ -7,9 +7,10 @@ use crate::planted::{Bug, found_by};
 
 /// Runs a script until the power goes at change number `after` or the script ends. Returns what was promised by then,
 /// and whether the power went.
-fn run_until(disk: &SimDisk, steps: &[Step], after: u64) -> (Model, bool) {
+fn run_until(disk: &SimDisk, steps: &[Step], after: u64, seed: u64) -> (Model, bool) {
     disk.arm(Fuse { kinds: Fuse::CHANGES, after, effect: Effect::PowerOff });
-    let Ok(mut run) = Run::start(disk.clone()) else { return (Model::default(), true) };
+    let model = Model::reserving([2048, 0, 1 << 20][seed as usize % 3]);
+    let Ok(mut run) = Run::open_with(disk.clone(), model.clone()) else { return (model, true) };
     for step in steps {
         if run.step(*step).is_err() {
             assert!(disk.is_off(), "nothing else goes wrong");
@@ -24,7 +25,7 @@ fn check_all_stops(steps: &[Step], seed: u64, each: u64) -> u64 {
     let mut states = 0;
     for after in 0.. {
         let disk = SimDisk::new(seed);
-        let (model, went_off) = run_until(&disk, steps, after);
+        let (model, went_off) = run_until(&disk, steps, after, seed);
         for loss in LossModel::ALL {
             for draw in 0..if loss == LossModel::Random { each } else { 1 } {
                 states += 1;

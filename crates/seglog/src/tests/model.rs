@@ -88,6 +88,8 @@ pub(super) struct Model {
     records: Vec<Record>,
     /// The greatest position that was ever given out.
     last: Position,
+    /// How the log is opened: how much it reserves.
+    reserve_bytes_max: u64,
 }
 
 /// A log that is open, and what it must hold.
@@ -102,8 +104,12 @@ pub(super) type Opened = (Log, Recovery, Vec<(Position, Vec<u8>)>);
 
 /// Opens the log of a disk.
 pub(super) fn open(disk: &SimDisk) -> Result<Opened, OpenError> {
+    open_as(disk, config())
+}
+
+fn open_as(disk: &SimDisk, config: Config) -> Result<Opened, OpenError> {
     let mut records = Vec::new();
-    let (log, recovery) = Log::open(&world(disk), Path::new(DIR), config(), &mut |position, record| {
+    let (log, recovery) = Log::open(&world(disk), Path::new(DIR), config, &mut |position, record| {
         records.push((position, record.to_vec()));
         ControlFlow::Continue(())
     })?;
@@ -112,12 +118,13 @@ pub(super) fn open(disk: &SimDisk) -> Result<Opened, OpenError> {
 
 impl Run {
     pub(super) fn start(disk: SimDisk) -> Result<Run, OpenError> {
-        Run::open_with(disk, Model::default())
+        Run::open_with(disk, Model::reserving(2048))
     }
 
     /// Opens the log and compares.
     pub(super) fn open_with(disk: SimDisk, mut model: Model) -> Result<Run, OpenError> {
-        let (log, recovery, records) = open(&disk)?;
+        let config = Config { reserve_bytes_max: model.reserve_bytes_max, ..config() };
+        let (log, recovery, records) = open_as(&disk, config)?;
         assert!(!recovery.has_losses(), "a crash damages nothing: {:?}", recovery.fenced);
         assert_eq!(recovery.records, records.len() as u64);
         model.compare(&records);
@@ -193,6 +200,11 @@ impl Run {
 }
 
 impl Model {
+    /// Of a log that does not exist yet and reserves so much.
+    pub(super) fn reserving(reserve_bytes_max: u64) -> Model {
+        Model { reserve_bytes_max, ..Model::default() }
+    }
+
     fn all_durable(&mut self) {
         for record in self.records.iter_mut().filter(|record| record.position.is_some() && !record.is_lost) {
             record.is_durable = true;

@@ -1,13 +1,15 @@
 //! Hosts that talk through the door, a clock that jumps, bits that repeat.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::Env;
-use crate::simulated::{SimClock, SimDisk};
+use crate::simulated::{OpKind, SimClock, SimDisk};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -76,6 +78,27 @@ async fn the_wall_clock_jumps_and_drifts_and_time_itself_does_not() {
     pass(1).await;
     assert_eq!(env.now(), Timestamp(0));
     assert_eq!(env.monotonic(), Duration::from_secs(17));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_slow_disk_waits_alone() {
+    let disk = SimDisk::new(1);
+    disk.set_latency(OpKind::Sync, Duration::from_millis(300));
+    let env = Env::simulated(1, &SimClock::default(), &disk);
+    let started = Instant::now();
+    let slow = env.spawn({
+        let env = env.clone();
+        async move {
+            let fs = Arc::clone(env.fs());
+            env.blocking(move || (0..3).try_for_each(|_| fs.sync_dir(Path::new("/")))).await.expect("synced");
+            started.elapsed()
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let fs = Arc::clone(env.fs());
+    env.blocking(move || fs.list(Path::new("/"))).await.expect("listed");
+    assert_eq!(started.elapsed(), Duration::from_millis(1));
+    assert_eq!(slow.await, Some(Duration::from_millis(900)));
 }
 
 #[test]
