@@ -25,8 +25,9 @@ use crate::local::{LocalError, LocalShards, Trust};
 use crate::peers::Peers;
 use crate::question::{self, SchemaAnswer, SeriesAnswer};
 
-/// How long a call waits for metadata that its caller already has.
-const CATCH_UP_MAX: Duration = Duration::from_secs(2);
+/// How long a call waits for metadata that its caller already has. Longer than an election takes, for a node that comes
+/// back during one; shorter than a write may take.
+const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 /// Longest wait of one `Watch` call.
 const WATCH_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Rows of an exported cell are sent in messages of about this size.
