@@ -220,26 +220,22 @@ fn decode_packed(mut input: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(
         Shape::Delta => {
             let delta_base = varint::take_i64(&mut input).ok_or(BlockError::Cut)?;
             // The first step takes the base of the differences back.
-            let mut value = origin.wrapping_sub(delta_base);
-            unpack_patched_scan(input, count, out, |number| {
-                value = value.wrapping_add(number as i64).wrapping_add(delta_base);
-                value
+            let state = State { value: origin.wrapping_sub(delta_base), delta: delta_base };
+            unpack_patched_scan(input, count, out, state, |state, number| {
+                state.value = state.value.wrapping_add(number as i64).wrapping_add(state.delta);
             })?;
         }
         Shape::DeltaZigzag => {
-            let mut value = origin;
-            unpack_patched_scan(input, count, out, |number| {
-                value = value.wrapping_add(unzigzag(number));
-                value
+            unpack_patched_scan(input, count, out, State { value: origin, delta: 0 }, |state, number| {
+                state.value = state.value.wrapping_add(unzigzag(number));
             })?;
         }
         Shape::DeltaDelta => {
-            let mut delta = varint::take_i64(&mut input).ok_or(BlockError::Cut)?;
-            let mut value = origin.wrapping_sub(delta);
-            unpack_patched_scan(input, count, out, |number| {
-                delta = delta.wrapping_add(unzigzag(number));
-                value = value.wrapping_add(delta);
-                value
+            let delta = varint::take_i64(&mut input).ok_or(BlockError::Cut)?;
+            let state = State { value: origin.wrapping_sub(delta), delta };
+            unpack_patched_scan(input, count, out, state, |state, number| {
+                state.delta = state.delta.wrapping_add(unzigzag(number));
+                state.value = state.value.wrapping_add(state.delta);
             })?;
         }
     }
@@ -354,29 +350,56 @@ fn unpack_patched(
     })
 }
 
+/// The value before, and the difference before or one that is the same for all.
+#[derive(Clone, Copy)]
+struct State {
+    value: i64,
+    delta: i64,
+}
+
 /// Unpacks numbers of which each makes a value out of the value before.
 fn unpack_patched_scan(
     input: &[u8],
     count: usize,
     out: &mut Vec<i64>,
-    mut step: impl FnMut(u64) -> i64,
+    mut state: State,
+    step: impl Fn(&mut State, u64) + Copy,
 ) -> Result<(), BlockError> {
     let Patched { width, packed, patch_count, .. } = split_patched(input, count)?;
     if patch_count == 0 && width == 0 {
-        out.extend((0..count).map(|_| step(0)));
+        scan((0..count).map(|_| 0), &mut state, step, out);
         return Ok(());
     }
     if patch_count == 0 {
         let unpacked = bitpack::unpack(packed, count, width, |numbers| match numbers {
-            Numbers::Narrow(narrow) => out.extend(narrow.iter().map(|number| step(u64::from(*number)))),
-            Numbers::Wide(wide) => out.extend(wide.iter().map(|number| step(*number))),
+            Numbers::Narrow(narrow) => scan(narrow.iter().map(|number| u64::from(*number)), &mut state, step, out),
+            Numbers::Wide(wide) => scan(wide.iter().copied(), &mut state, step, out),
         });
         return unpacked.ok_or(BlockError::Damaged("packed numbers"));
     }
     let mut numbers = Vec::with_capacity(count);
     unpack_patched(input, count, &mut numbers, |number| number as i64)?;
-    out.extend(numbers.iter().map(|number| step(*number as u64)));
+    scan(numbers.iter().map(|number| *number as u64), &mut state, step, out);
     Ok(())
+}
+
+/// The state is a local one in the loop, so that it stays in registers: through a captured reference every step would
+/// wait for the store of the one before.
+#[inline(always)]
+fn scan(
+    numbers: impl ExactSizeIterator<Item = u64>,
+    state: &mut State,
+    step: impl Fn(&mut State, u64),
+    out: &mut Vec<i64>,
+) {
+    let mut local = *state;
+    let start = out.len();
+    out.resize(start + numbers.len(), 0);
+    for (slot, number) in out[start..].iter_mut().zip(numbers) {
+        step(&mut local, number);
+        *slot = local.value;
+    }
+    *state = local;
 }
 
 fn for_each_patch(
