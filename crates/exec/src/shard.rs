@@ -27,7 +27,7 @@ use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
 /// # Errors
 /// Those of the source, and the refusals of the budget.
 pub fn run_shard(plan: &ShardPlan, source: &dyn Source, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
-    run(plan, source, Kept::WithValue, budget)
+    run(plan, source, Rows::Stored, budget)
 }
 
 /// As [`run_shard`], but hands the partial result to `emit` in pieces of about `piece_bytes`, so that a large one need not
@@ -42,28 +42,29 @@ pub fn run_shard_in_pieces(
     piece_bytes: usize,
     emit: &mut dyn FnMut(Partial) -> Result<(), ExecError>,
 ) -> Result<(), ExecError> {
-    let reader = Reader::new(plan, source, Kept::WithValue);
+    let reader = Reader::new(plan, source, Rows::Stored);
     run_groups(&reader, budget, piece_bytes, emit)
 }
 
-/// Which rows are rows.
+/// Where the rows of a source come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// Those in which a field that the work reads has a value.
-    WithValue,
-    /// All, as in the answer of a subquery.
-    All,
+pub(crate) enum Rows<'a> {
+    /// From a shard. A row in which no field that the work reads has a value is none.
+    Stored,
+    /// From a subquery. Every one counts, and some lie outside the range of the plan. A series without one of these tags
+    /// has it with an empty value.
+    OfSubquery { tags: &'a [Vec<u8>] },
 }
 
 /// As [`run_shard`].
 pub(crate) fn run(
     plan: &ShardPlan,
     source: &dyn Source,
-    kept: Kept,
+    rows: Rows<'_>,
     budget: &mut dyn Budget,
 ) -> Result<Partial, ExecError> {
     let mut whole = Partial::default();
-    let reader = Reader::new(plan, source, kept);
+    let reader = Reader::new(plan, source, rows);
     run_groups(&reader, budget, usize::MAX, &mut |partial| {
         whole = partial;
         Ok(())
@@ -121,7 +122,7 @@ struct Reader<'a> {
     source: &'a dyn Source,
     /// The fields among the columns.
     requests: Vec<FieldRequest>,
-    kept: Kept,
+    rows: Rows<'a>,
 }
 
 /// The columns of a batch, those that are tags included.
@@ -134,17 +135,24 @@ struct Batch {
 }
 
 impl<'a> Reader<'a> {
-    fn new(plan: &'a ShardPlan, source: &'a dyn Source, kept: Kept) -> Reader<'a> {
+    fn new(plan: &'a ShardPlan, source: &'a dyn Source, rows: Rows<'a>) -> Reader<'a> {
         let request = |column: &plan::Column| match column.kind {
             ColumnKind::Field(field_type) => Some(FieldRequest { name: column.name.clone(), field_type }),
             ColumnKind::Tag => None,
         };
-        Reader { plan, source, requests: plan.columns.iter().filter_map(request).collect(), kept }
+        Reader { plan, source, requests: plan.columns.iter().filter_map(request).collect(), rows }
     }
 
     /// The position among the requested fields of a column that is a field.
     fn request_index(&self, column: usize) -> usize {
         self.plan.columns[..column].iter().filter(|other| other.kind != ColumnKind::Tag).count()
+    }
+
+    /// A tag as the value of a column; null where it is missing.
+    fn tag(&self, tags: &Tags, name: &[u8]) -> Option<Vec<u8>> {
+        let value = tags.get(name);
+        let is_known = matches!(self.rows, Rows::OfSubquery { tags } if tags.iter().any(|tag| tag == name));
+        (is_known || !value.is_empty()).then(|| value.to_vec())
     }
 
     /// Gives the columns of a batch their types, adds the tags, and evaluates the condition.
@@ -159,7 +167,7 @@ impl<'a> Reader<'a> {
                 let stored = fields.next().expect("as many as were requested");
                 Vector::Column(Cow::Owned(columns::convert(stored, field_type)))
             }
-            ColumnKind::Tag => tag_vector(tags, &column.name),
+            ColumnKind::Tag => Vector::Constant(self.tag(tags, &column.name).map(FieldValue::String)),
         };
         let vectors: Vec<Vector<'static>> = self.plan.columns.iter().map(vector).collect();
         let passing = match &self.plan.condition {
@@ -168,12 +176,6 @@ impl<'a> Reader<'a> {
         };
         Ok(Batch { times: batch.times, vectors, passing })
     }
-}
-
-/// A tag as a column: the same in all rows, null where it is missing.
-fn tag_vector(tags: &Tags, name: &[u8]) -> Vector<'static> {
-    let value = tags.get(name);
-    Vector::Constant((!value.is_empty()).then(|| FieldValue::String(value.to_vec())))
 }
 
 impl Batch {

@@ -310,8 +310,8 @@ pub(crate) struct SeriesRows {
 pub(crate) enum Cells {
     /// As many rows as there are times.
     Field(Column),
-    /// The same value in every row; empty means none.
-    Tag(Arc<[u8]>),
+    /// The same value in every row, or none.
+    Tag(Option<Arc<[u8]>>),
 }
 
 impl SeriesRows {
@@ -319,7 +319,7 @@ impl SeriesRows {
     pub(crate) fn slice(&self, range: Range<usize>) -> SeriesRows {
         let cut = |cells: &Cells| match cells {
             Cells::Field(column) => Cells::Field(columns::slice(column, range.clone())),
-            Cells::Tag(value) => Cells::Tag(Arc::clone(value)),
+            Cells::Tag(value) => Cells::Tag(value.clone()),
         };
         SeriesRows {
             key: Arc::clone(&self.key),
@@ -331,7 +331,7 @@ impl SeriesRows {
     /// About how many bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let column = |cells: &Cells| match cells {
-            Cells::Tag(value) => value.len(),
+            Cells::Tag(value) => value.as_ref().map_or(0, |value| value.len()),
             Cells::Field(column) => match column.data() {
                 model::ColumnData::String(strings) => strings.bytes().len() + strings.len() * 4,
                 model::ColumnData::Boolean(values) => values.len(),
@@ -351,10 +351,11 @@ impl SeriesRows {
                     out.u8(0);
                     out.column(column);
                 }
-                Cells::Tag(value) => {
+                Cells::Tag(Some(value)) => {
                     out.u8(1);
                     out.bytes(value);
                 }
+                Cells::Tag(None) => out.u8(2),
             }
         }
     }
@@ -367,7 +368,8 @@ impl SeriesRows {
         for _ in 0..count {
             columns.push(match input.u8()? {
                 0 => Cells::Field(input.column()?),
-                1 => Cells::Tag(input.shared_bytes()?),
+                1 => Cells::Tag(Some(input.shared_bytes()?)),
+                2 => Cells::Tag(None),
                 _ => return Err(DecodeError("unknown kind of column")),
             });
         }

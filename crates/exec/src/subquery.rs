@@ -14,7 +14,7 @@ use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::finish::Finish;
 use crate::partial::{Body, Partial};
-use crate::shard::{self, Kept};
+use crate::shard::{self, Rows};
 use crate::source::{FieldRequest, RowBatch, RowCursor, Source, SourceError, SourceSeries};
 use crate::state::SeriesRows;
 
@@ -23,6 +23,9 @@ use crate::state::SeriesRows;
 pub struct SubqueryRows {
     /// The columns that can have values, and their types.
     columns: Vec<(Vec<u8>, FieldType)>,
+    /// The tags of all series.
+    tags: Vec<Vec<u8>>,
+    /// Ascending, in whatever direction the rows are.
     series: Vec<InnerSeries>,
     direction: Direction,
     order: RowOrder,
@@ -59,6 +62,7 @@ impl SubqueryRows {
             .collect();
         let mut rows = SubqueryRows {
             columns: typed.iter().map(|(_, name, field_type)| (name.clone(), *field_type)).collect(),
+            tags: plan.finish.group_by.iter().map(|tag| tag.as_bytes().to_vec()).collect(),
             series: Vec::new(),
             direction: plan.finish.direction,
             order: row_order(plan),
@@ -76,20 +80,30 @@ impl SubqueryRows {
             }
             continues = piece.continues;
         }
+        if rows.direction == Direction::Descending {
+            rows.series.reverse();
+        }
         Ok(rows)
     }
 }
 
 fn row_order(plan: &SelectPlan) -> RowOrder {
-    let work = plan.outputs.iter().flat_map(|output| &output.inputs).next().map(|input| match input {
-        Input::Shards { plan, .. } | Input::Subquery { plan, .. } => &plan.work,
-    });
-    let uncut = match work {
-        Some(Work::Calls(calls)) => calls.iter().all(|call| call.function == Function::Points),
-        Some(Work::Rows { .. }) | None => true,
+    let input = plan.outputs.iter().flat_map(|output| &output.inputs).next();
+    let Some(Input::Shards { plan: shard, .. } | Input::Subquery { plan: shard, .. }) = input else {
+        return RowOrder::Time;
     };
+    let uncut = match &shard.work {
+        Work::Calls(calls) => calls.iter().all(|call| call.function == Function::Points),
+        Work::Rows { .. } => true,
+    };
+    if uncut {
+        // What neither cuts nor sorts keeps the order that it finds.
+        return match input {
+            Some(Input::Subquery { index, .. }) => plan.subqueries.get(*index).map_or(RowOrder::Time, row_order),
+            _ => RowOrder::Time,
+        };
+    }
     match &plan.finish.window {
-        _ if uncut => RowOrder::Time,
         None => RowOrder::Series,
         Some(window) if plan.finish.streams.iter().any(|stream| stream.time == RowTime::Point) => {
             RowOrder::Window(window.clone())
@@ -138,13 +152,16 @@ fn field_value(value: &Value) -> Option<FieldValue> {
 /// # Errors
 /// The refusals of the budget.
 pub fn run_subquery(plan: &ShardPlan, rows: &SubqueryRows, budget: &mut dyn Budget) -> Result<Partial, ExecError> {
+    let as_given = rows.order != RowOrder::Time;
     let in_order = match &plan.work {
         Work::Rows { .. } => true,
-        Work::Calls(calls) => calls.iter().all(|call| call.function == Function::Points && call.range == plan.range),
+        Work::Calls(calls) => {
+            as_given && calls.iter().all(|call| call.function == Function::Points && call.range == plan.range)
+        }
     };
-    let kept = if matches!(plan.work, Work::Rows { .. }) { Kept::All } else { Kept::WithValue };
-    let mut partial = shard::run(plan, &View { rows, in_order }, kept, budget)?;
-    partial.as_given = in_order && rows.order != RowOrder::Time;
+    let kind = Rows::OfSubquery { tags: &rows.tags };
+    let mut partial = shard::run(plan, &View { rows, in_order }, kind, budget)?;
+    partial.as_given = in_order && as_given;
     if let RowOrder::Window(window) = &rows.order {
         for body in partial.groups.values_mut() {
             if let Body::Rows(pieces) = body {
@@ -181,7 +198,7 @@ struct View<'a> {
 }
 
 impl Source for View<'_> {
-    /// Series are in the order of the subquery, which their keys, being numbers, keep.
+    /// Series keep their order by keys that are numbers.
     fn series(&self, measurement: &[u8], filter: &TagFilter) -> Result<Vec<SourceSeries>, SourceError> {
         let all = self.rows.series.iter().enumerate();
         let wanted = all.filter(|(_, series)| series.name.as_bytes() == measurement && filter.accepts(&series.tags));
@@ -194,19 +211,19 @@ impl Source for View<'_> {
             .collect())
     }
 
+    /// All rows, whatever their time: windows begin before the range of a query, predictions lie after it.
     fn rows<'a>(
         &'a self,
         handle: u64,
         fields: &[FieldRequest],
-        range: TimeRange,
+        _: TimeRange,
         direction: Direction,
     ) -> Result<Box<dyn RowCursor + 'a>, SourceError> {
         let series = usize::try_from(handle).ok().and_then(|index| self.rows.series.get(index));
         let Some(series) = series else {
             return Err(SourceError::Damaged(format!("no series {handle} in a subquery")));
         };
-        let mut rows: Vec<usize> =
-            (0..series.times.len()).filter(|row| range.contains(Timestamp(series.times[*row]))).collect();
+        let mut rows: Vec<usize> = (0..series.times.len()).collect();
         if !self.in_order {
             if direction != self.rows.direction {
                 rows.reverse();

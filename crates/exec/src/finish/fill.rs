@@ -53,6 +53,11 @@ pub(super) fn fill(
             places.picks.push(None);
         }
     }
+    // A subquery may have rows after the range: predictions.
+    while let Some(index) = results.next_until(results.end()).filter(|_| places.times.len() < most) {
+        places.times.push(track.times[index]);
+        places.picks.push(Some(index));
+    }
     places.into_track(&track, &stream.fill)
 }
 
@@ -115,6 +120,11 @@ impl Ordered<'_> {
             Direction::Ascending => place,
             Direction::Descending => self.starts.len() - 1 - place,
         }
+    }
+
+    /// After every window.
+    fn end(&self) -> i64 {
+        if self.direction == Direction::Ascending { i64::MAX } else { i64::MIN }
     }
 
     /// The next result, if its window is `start` or comes before it.

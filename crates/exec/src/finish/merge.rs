@@ -230,7 +230,7 @@ fn streams(pieces: Vec<Piece>, direction: Direction, as_given: bool) -> Vec<Stre
 fn with_texts(rows: Vec<SeriesRows>) -> Vec<Piece> {
     let mut known: BTreeMap<Arc<[u8]>, Arc<str>> = BTreeMap::new();
     let mut text = |cells: &Cells| match cells {
-        Cells::Tag(value) if !value.is_empty() => {
+        Cells::Tag(Some(value)) => {
             let made = known.entry(Arc::clone(value)).or_insert_with(|| String::from_utf8_lossy(value).into());
             Some(Arc::clone(made))
         }

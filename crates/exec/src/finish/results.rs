@@ -344,7 +344,7 @@ fn percentile_point(points: Points, percent: f64, input: FieldType) -> Result<Op
 fn cell(cells: &Cells, row: usize) -> Option<FieldValue> {
     match cells {
         Cells::Field(column) => column.get(row),
-        Cells::Tag(value) => (!value.is_empty()).then(|| FieldValue::String(value.to_vec())),
+        Cells::Tag(value) => value.as_ref().map(|value| FieldValue::String(value.to_vec())),
     }
 }
 

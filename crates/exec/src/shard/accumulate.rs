@@ -66,8 +66,8 @@ impl CallRows<'_> {
         let times = columns::pick_slice(self.times, self.mask, range.clone());
         let value = Cells::Field(columns::pick(self.column, self.mask, range.clone()));
         let auxiliary = self.auxiliary.iter().map(|vector| match vector {
-            Vector::Constant(Some(FieldValue::String(text))) => Cells::Tag(text.as_slice().into()),
-            Vector::Constant(_) => Cells::Tag(Arc::default()),
+            Vector::Constant(Some(FieldValue::String(text))) => Cells::Tag(Some(text.as_slice().into())),
+            Vector::Constant(_) => Cells::Tag(None),
             Vector::Column(column) => Cells::Field(columns::pick(column, self.mask, range.clone())),
         });
         SeriesRows { key: Arc::clone(self.key), times, columns: std::iter::once(value).chain(auxiliary).collect() }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{FieldType, TimeRange};
+use model::Timestamp;
 use plan::{ColumnKind, Direction, Function, PartialCall, ShardPlan};
 
 use super::accumulate::{Accumulate, CallRows, accumulator, is_uncut};
 use super::cut::{Cutter, Span};
-use super::{Batch, Reader};
+use super::{Batch, Reader, Rows};
 use crate::error::{Budget, ExecError};
 use crate::evaluate::Vector;
 use crate::partial::Body;
@@ -21,7 +21,7 @@ pub(super) fn read(
     calls: &[PartialCall],
     budget: &mut dyn Budget,
 ) -> Result<(Option<Body>, usize), ExecError> {
-    let mut group = Group::new(reader.plan, calls)?;
+    let mut group = Group::new(reader, calls)?;
     let mut bytes = 0;
     for one in series {
         bytes += group.read_series(reader, one, budget)?;
@@ -39,35 +39,35 @@ pub(crate) fn is_bare(plan: &ShardPlan, calls: &[PartialCall], call: &PartialCal
 struct Group<'a> {
     calls: Vec<Call<'a>>,
     cutter: Cutter<'a>,
-    /// Of all rows that are read.
-    range: TimeRange,
     /// Whether windows change nothing for any call.
     uncut: bool,
     ends: Option<Direction>,
+    /// Whether it may be enough to know of a batch instead of reading it.
+    summable: bool,
     spans: Vec<Span>,
 }
 
 struct Call<'a> {
     call: &'a PartialCall,
+    /// The times that the call sees, from the first to before the last; `None` for all that are read.
+    times: Option<(i64, i64)>,
     states: Box<dyn Accumulate>,
 }
 
 impl<'a> Group<'a> {
-    fn new(plan: &'a ShardPlan, calls: &'a [PartialCall]) -> Result<Group<'a>, ExecError> {
+    fn new(reader: &Reader<'a>, calls: &'a [PartialCall]) -> Result<Group<'a>, ExecError> {
+        let plan = reader.plan;
         let make = |call: &'a PartialCall| {
             let column = plan.columns.get(call.column).ok_or(ExecError::Mismatch("a call of no column"))?;
-            let input = match column.kind {
-                ColumnKind::Field(field_type) => field_type,
-                ColumnKind::Tag => FieldType::String,
-            };
-            Ok(Call { call, states: accumulator(call, input, is_bare(plan, calls, call))? })
+            let states = accumulator(call, column.kind.value_type(), is_bare(plan, calls, call))?;
+            Ok(Call { call, times: times(plan, call, reader.rows), states })
         };
         Ok(Group {
             calls: calls.iter().map(make).collect::<Result<_, ExecError>>()?,
             cutter: Cutter::new(plan.window.as_ref()),
-            range: plan.range,
             uncut: plan.window.is_none(),
             ends: ends(plan, calls),
+            summable: plan.condition.is_none() && calls.iter().all(is_summable),
             spans: Vec::new(),
         })
     }
@@ -106,7 +106,7 @@ impl<'a> Group<'a> {
         key: &Arc<[u8]>,
         cursor: &mut (dyn RowCursor + '_),
     ) -> Result<bool, ExecError> {
-        if reader.plan.condition.is_some() || self.ends.is_some() {
+        if !self.summable || self.ends.is_some() {
             return Ok(false);
         }
         let Some(summary) = cursor.peek()? else { return Ok(false) };
@@ -143,21 +143,20 @@ impl<'a> Group<'a> {
     /// Folds a batch into the states. Returns how many bytes more are kept.
     fn add(&mut self, batch: &Batch, series: &SourceSeries, direction: Direction) -> usize {
         let mut bytes = 0;
-        let mut cut: Option<(TimeRange, bool)> = None;
+        let mut cut = None;
         for call in &mut self.calls {
             let column = batch.column(call.call.column);
             let counted = batch.passing.clone().and_valid(column.validity());
             let Some(mask) = counted.mask() else { continue };
             let uncut = self.uncut || is_uncut(&call.call.function);
-            if cut != Some((call.call.range, uncut)) {
-                cut = Some((call.call.range, uncut));
-                // Nothing needs to be cut off, and rows may be in an order other than that of time.
-                let all = call.call.range == self.range;
-                let positions = if all { 0..batch.times.len() } else { positions(&batch.times, call.call.range) };
+            if cut != Some((call.times, uncut)) {
+                cut = Some((call.times, uncut));
+                // Where nothing is cut off, rows may be in an order other than that of time.
+                let rows = call.times.map_or(0..batch.times.len(), |times| positions(&batch.times, times));
                 if uncut {
-                    Cutter::new(None).cut(&batch.times, positions, &mut self.spans);
+                    Cutter::new(None).cut(&batch.times, rows, &mut self.spans);
                 } else {
-                    self.cutter.cut(&batch.times, positions, &mut self.spans);
+                    self.cutter.cut(&batch.times, rows, &mut self.spans);
                 }
             }
             let auxiliary: Vec<Vector<'_>> =
@@ -196,9 +195,41 @@ fn ends(plan: &ShardPlan, calls: &[PartialCall]) -> Option<Direction> {
     }
 }
 
-/// The positions of the times inside `range`; they ascend.
-fn positions(times: &[i64], range: TimeRange) -> std::ops::Range<usize> {
-    let start = times.partition_point(|time| *time < range.start().0);
-    let end = times.partition_point(|time| *time < range.end().0);
+/// The times that a call sees when those are fewer than are read.
+fn times(plan: &ShardPlan, call: &PartialCall, rows: Rows<'_>) -> Option<(i64, i64)> {
+    if call.range == plan.range {
+        return None;
+    }
+    let (start, end) = (call.range.start(), call.range.end());
+    match (rows, &plan.window, plan.direction) {
+        (Rows::Stored, ..) | (Rows::OfSubquery { .. }, None, _) => Some((start.0, end.0)),
+        // Rows of a subquery lie outside the range too; only the windows in which another call warms up are not seen.
+        (Rows::OfSubquery { .. }, Some(window), Direction::Ascending) => Some((window.start(start).0, i64::MAX)),
+        (Rows::OfSubquery { .. }, Some(window), Direction::Descending) => {
+            Some((i64::MIN, window.of(Timestamp(end.0 - 1)).end().0))
+        }
+    }
+}
+
+/// Whether there are accumulators that take in what is known of a batch.
+fn is_summable(call: &PartialCall) -> bool {
+    let function = matches!(
+        call.function,
+        Function::Count
+            | Function::Sum
+            | Function::Mean
+            | Function::Spread
+            | Function::Min
+            | Function::Max
+            | Function::First
+            | Function::Last
+    );
+    function && call.auxiliary.is_empty()
+}
+
+/// The positions of the times from the first of two to before the second; all ascend.
+fn positions(times: &[i64], (start, end): (i64, i64)) -> std::ops::Range<usize> {
+    let start = times.partition_point(|time| *time < start);
+    let end = times.partition_point(|time| *time < end);
     start..end.max(start)
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use plan::ColumnKind;
-
-use super::{Kept, Reader, any_valid};
+use super::{Reader, Rows, any_valid};
 use crate::columns;
 use crate::error::{Budget, ExecError};
 use crate::evaluate::{Truth, Vector};
@@ -49,7 +47,7 @@ fn read_series(
             Vector::Column(column) => Some(column.as_ref()),
             Vector::Constant(_) => None,
         });
-        let present = if reader.kept == Kept::All { Truth::All } else { any_valid(fields) };
+        let present = if reader.rows == Rows::Stored { any_valid(fields) } else { Truth::All };
         let keep = batch.passing.clone().and(present);
         let Some(mask) = keep.mask() else { continue };
         let end = end_of(mask, batch.times.len(), left);
@@ -64,8 +62,8 @@ fn read_series(
             Vector::Column(column) if whole => Cells::Field(column.as_ref().clone()),
             Vector::Column(column) => Cells::Field(columns::pick(column, mask, 0..end)),
             Vector::Constant(_) => {
-                debug_assert_eq!(reader.plan.columns[*index].kind, ColumnKind::Tag);
-                Cells::Tag(series.tags.get(&reader.plan.columns[*index].name).into())
+                let tag = reader.tag(&series.tags, &reader.plan.columns[*index].name);
+                Cells::Tag(tag.map(Arc::from))
             }
         });
         let rows = SeriesRows { key: Arc::clone(&series.key), times, columns: cells.collect() };

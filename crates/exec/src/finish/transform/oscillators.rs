@@ -47,7 +47,8 @@ pub(super) fn chande_momentum(input: &Track, period: u64, hold: Option<u64>, war
     let mut moves = Moves::new(period, warmup);
     let momentum = |value: &f64| {
         let (up, down) = moves.add(*value);
-        100.0 * (up - down) / (up + down)
+        // Divided first: of moves in one direction alone the quotient is exactly one.
+        100.0 * ((up - down) / (up + down))
     };
     let values = as_floats(&input.values).iter().map(momentum).collect();
     held_back(input, values, hold.map_or(period, size))
@@ -66,7 +67,7 @@ fn unsmoothed_momentum(values: &[f64], span: usize) -> Vec<f64> {
             up -= change(gone).max(0.0);
             down -= (-change(gone)).max(0.0);
         }
-        out.push(if up == 0.0 && down == 0.0 { 0.0 } else { 100.0 * (up - down) / (up + down) });
+        out.push(if up == 0.0 && down == 0.0 { 0.0 } else { 100.0 * ((up - down) / (up + down)) });
     }
     out
 }
@@ -116,7 +117,8 @@ pub(super) fn kaufmans(input: &Track, adaptive: bool, period: u64, hold: Option<
     }
     let period = size(period).max(1);
     let mut efficiency = Efficiency::new(period);
-    let (fast, slow) = (2.0 / 3.0, 2.0 / 31.0);
+    // 2/3 - 2/31 and 2/31: the weights of averages over 2 and over 30 values. Each is rounded once.
+    let (spread, slow) = (56.0 / 93.0, 2.0 / 31.0);
     let mut average = 0.0;
     let step = |value: &f64| {
         if !adaptive {
@@ -125,7 +127,7 @@ pub(super) fn kaufmans(input: &Track, adaptive: bool, period: u64, hold: Option<
         if !efficiency.is_warm() {
             average = efficiency.last();
         }
-        let smoothing = (efficiency.add(*value) * (fast - slow) + slow).powi(2);
+        let smoothing = (efficiency.add(*value) * spread + slow).powi(2);
         average += smoothing * (value - average);
         average
     };
