@@ -107,7 +107,7 @@ fn phases(plan: &Plan, sim: &mut Sim<'static>, hosts: &Rc<Hosts>, history: &Rc<H
     let checked = client(sim, "checker", check::run(Rc::clone(hosts), Rc::clone(history)));
     until(sim, hosts, check::CONVERGE_MAX * 3, || checked.borrow().is_some()).context("the checker does not end")?;
     let result = checked.borrow_mut().take();
-    result.unwrap_or_else(|| Ok(Duration::ZERO)).map_err(anyhow::Error::msg)
+    result.context("the checker gave no verdict")?.map_err(anyhow::Error::msg)
 }
 
 /// Runs a future as a client of the simulation; its result is there once it has ended.
