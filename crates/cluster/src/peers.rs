@@ -48,6 +48,10 @@ pub struct Peers {
     asked: Mutex<HashSet<NodeId>>,
     /// How many heartbeats in a row were not answered in time.
     slow: Mutex<HashMap<NodeId, u32>>,
+    /// Drawn when this process started.
+    start: u64,
+    /// What the others drew, as they last said.
+    starts: Mutex<HashMap<NodeId, u64>>,
     changes: broadcast::Sender<Change>,
     /// A node that was down has spoken to us: it is worth asking at once.
     spoken: Notify,
@@ -59,7 +63,7 @@ pub struct Peers {
 pub enum Change {
     /// It does not answer any more.
     Lost(NodeId),
-    /// It answers again.
+    /// It answers again, or it was started anew so quickly that nobody missed it.
     Returned(NodeId),
     /// It keeps writes for these shards of ours that we have not seen.
     KeepsHints(NodeId, Vec<ShardId>),
@@ -105,13 +109,18 @@ impl Peers {
         let failures = metrics.counter("peer_call_failures", "Calls to other nodes that failed or were not answered");
         let (changes, _) = broadcast::channel(1_024);
         let (down, asked, slow) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let spoken = Notify::new();
-        Arc::new(Peers { env, me, meta, clock, channels, down, asked, slow, changes, spoken, failures })
+        let (spoken, start, starts) = (Notify::new(), env.random_u64(), Mutex::default());
+        Arc::new(Peers { env, me, meta, clock, channels, down, asked, slow, start, starts, changes, spoken, failures })
     }
 
     /// This node.
     pub fn me(&self) -> NodeId {
         self.me
+    }
+
+    /// A number that is another one after every start of this process.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// What rides on messages from here.
@@ -262,8 +271,10 @@ impl Peers {
             return self.mark_down(node, &other);
         }
         self.heard(Some(&header));
-        if self.down.lock().remove(&node) {
-            tracing::info!(node = node.0, "a node answers again");
+        let known = self.starts.lock().insert(node, answer.start);
+        let restarted = known.is_some_and(|known| known != answer.start);
+        if self.down.lock().remove(&node) || restarted {
+            tracing::info!(node = node.0, restarted, "a node answers again");
             let _ = self.changes.send(Change::Returned(node));
         }
         if !answer.hinted_shards.is_empty() {

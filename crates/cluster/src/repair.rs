@@ -97,7 +97,14 @@ impl Repair {
             tokio::select! {
                 // A change that is lost by cancelling is not: it stays in the channel.
                 change = changes.recv() => match change {
-                    Ok(change) => self.note(&change),
+                    Ok(change) => {
+                        self.note(&change);
+                        // A node that was lost may have died in the middle of a write that reached some owners only,
+                        // and kept no hint for the others.
+                        if !matches!(change, Change::KeepsHints(..)) {
+                            next_round = self.env.monotonic();
+                        }
+                    }
                     Err(RecvError::Lagged(_)) => next_round = self.env.monotonic(),
                     Err(RecvError::Closed) => return,
                 },

@@ -372,7 +372,8 @@ impl Peer for ShardServer {
         let queues = handoff.map(|handoff| handoff.stats()).unwrap_or_default();
         let waiting = queues.into_iter().filter(|queue| queue.node == sender && queue.entries > 0);
         let hinted_shards = waiting.map(|queue| queue.shard.0).collect();
-        Ok(Response::new(v1::StateReply { header: self.header(), hinted_shards, blank_shards: Vec::new() }))
+        let start = self.parts()?.peers.start();
+        Ok(Response::new(v1::StateReply { header: self.header(), hinted_shards, blank_shards: Vec::new(), start }))
     }
 }
 
