@@ -16,6 +16,8 @@ mod expected;
 mod lines;
 #[path = "queries/naive.rs"]
 mod naive;
+#[path = "queries/pieces.rs"]
+mod pieces;
 #[path = "queries/summaries.rs"]
 mod summaries;
 #[path = "queries/types.rs"]
