@@ -189,6 +189,7 @@ bind-address = "127.0.0.1:{rpc}"
 [data]
   dir = "{self.folder}/data"
   wal-dir = "{self.folder}/wal"
+  index-version = "tsi1"
 [hinted-handoff]
   dir = "{self.folder}/hh"
 [monitor]
