@@ -10,7 +10,7 @@ use influxql::ast::{
 };
 use model::result::{Series, Value};
 use model::series_key::split_key;
-use model::{Pattern, ShardId, TagFilter, TagTest, TimeRange};
+use model::{FieldType, Pattern, ShardId, TagFilter, TagTest, TimeRange};
 use plan::rewrite::{SeriesStatement, key_filter, series_condition};
 use plan::{PlanContext, Schema};
 use rpc::Lane;
@@ -168,7 +168,9 @@ impl Statements {
         for (name, schema) in self.describe(&shards, &wanted, context).await? {
             let rows = schema.fields().flat_map(|(field, types)| {
                 let field = lossy(field);
-                types.map(move |kind| [Value::text(field.clone()), Value::text(kind.name())]).collect::<Vec<_>>()
+                let mut names: Vec<&str> = types.map(FieldType::name).collect();
+                names.sort_unstable();
+                names.into_iter().map(move |name| [Value::text(field.clone()), Value::text(name)]).collect::<Vec<_>>()
             });
             let mut series = Series::new(lossy(&name), &["fieldKey", "fieldType"]);
             page(rows, show.limit, show.offset).for_each(|row| series.rows.push(row));
