@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::cuts::{QUERIES, points};
 use crate::database::{Cut, Database};
 
-/// Changes bytes of each partial result.
+/// Cuts each partial result short, or changes bytes of it.
 struct Damage<'a> {
     database: &'a Database,
     changes: &'a [(usize, u8)],
@@ -36,12 +36,14 @@ impl Shards for Damage<'_> {
         for partial in self.database.partials(database, retention_policy, plan)? {
             let mut bytes = partial.encode();
             self.sent += 1;
-            for (position, value) in self.changes {
-                let position = position % bytes.len();
-                bytes[position] = *value;
-            }
+            // Not both: a changed count can make the beginning a whole of its own.
             if let Some(cut) = self.cut {
                 bytes.truncate(cut % bytes.len());
+            } else {
+                for (position, value) in self.changes {
+                    let position = position % bytes.len();
+                    bytes[position] = *value;
+                }
             }
             match Partial::decode(&bytes) {
                 Ok(partial) => partials.push(partial),
