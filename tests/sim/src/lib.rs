@@ -3,7 +3,7 @@
 //! Three nodes run their real code in one thread, on virtual time, a simulated network and disks that forget what was
 //! not synced. A seed decides what clients write and what breaks (`plan`); `hosts` is where nodes run, `workload` what
 //! clients do, `nemesis` the faults, `check` what must be true in the end, `run` the order of all that. `lying_fs` is a
-//! bug to be found.
+//! bug to be found; `unrandom` keeps the operating system's randomness out.
 //!
 //! One run per process; the program runs many side by side by starting itself.
 
@@ -15,4 +15,5 @@ pub mod lying_fs;
 pub mod nemesis;
 pub mod plan;
 pub mod run;
+pub mod unrandom;
 pub mod workload;
