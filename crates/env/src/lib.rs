@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod fs;
 pub mod net;
+mod planted;
 pub mod rng;
 pub mod task;
 
