@@ -7,7 +7,8 @@
 
 use exec::source::{FieldRequest, RowBatch, SourceError, SourceSeries};
 use influxql::ast::Direction;
-use model::{Column, FieldType, FieldValue, TagFilter, TimeRange};
+use model::{Column, FieldType, TagFilter, TimeRange};
+use plan::expr::cast_constant;
 use storage::ShardReader;
 
 /// What one measurement of a shard holds.
@@ -88,29 +89,17 @@ fn joined(mut columns: Vec<Column>) -> Column {
     let mut out = Column::new(columns[0].field_type());
     for row in 0..columns[0].len() {
         match columns.iter().find_map(|column| column.get(row)) {
-            Some(value) => push_number(&mut out, &value),
+            Some(value) => out.push(&cast_constant(&value, out.field_type()).unwrap_or(value)),
             None => out.pad_to(row + 1),
         }
     }
     out
 }
 
-fn push_number(column: &mut Column, value: &FieldValue) {
-    // As in `exec`: `as` cuts towards zero and stops at the ends of the range.
-    match (column.field_type(), value) {
-        (FieldType::Float, FieldValue::Integer(value)) => column.push_float(*value as f64),
-        (FieldType::Float, FieldValue::Unsigned(value)) => column.push_float(*value as f64),
-        (FieldType::Integer, FieldValue::Float(value)) => column.push_integer(*value as i64),
-        (FieldType::Integer, FieldValue::Unsigned(value)) => column.push_integer(*value as i64),
-        (FieldType::Unsigned, FieldValue::Float(value)) => column.push_unsigned(*value as u64),
-        (FieldType::Unsigned, FieldValue::Integer(value)) => column.push_unsigned(*value as u64),
-        (_, value) => column.push(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use FieldType::{Boolean, Float, Integer, String};
+    use model::FieldValue;
 
     use super::*;
 

@@ -14,6 +14,16 @@ pub(crate) fn nulls(field_type: FieldType, len: usize) -> Column {
     column
 }
 
+/// The numbers as doubles, also those that are missing; nothing of other types.
+pub(crate) fn as_floats(values: &Column) -> Vec<f64> {
+    match values.data() {
+        ColumnData::Float(values) => values.clone(),
+        ColumnData::Integer(values) => values.iter().map(|value| *value as f64).collect(),
+        ColumnData::Unsigned(values) => values.iter().map(|value| *value as f64).collect(),
+        ColumnData::String(_) | ColumnData::Boolean(_) => Vec::new(),
+    }
+}
+
 /// The rows of `range`.
 pub(crate) fn slice(column: &Column, range: Range<usize>) -> Column {
     if range == (0..column.len()) {

@@ -4,8 +4,10 @@
 //! a window ends between two points, the line is cut there and each part of the area goes to its side, except that the
 //! windows in between get none: what lies beyond the end of a window belongs to the window of the next point.
 
-use model::{Column, ColumnData, Timestamp};
+use model::{Column, Timestamp};
 use plan::Window;
+
+use crate::columns::as_floats;
 
 /// The area of each window that has one, as (start, area), ascending by start; of one "window" at 0 without
 /// `GROUP BY time`. `times` ascend, whatever the order of the answer: the reference gives an area another sign, and windows
@@ -49,18 +51,10 @@ fn passed(from: i64, to: i64) -> f64 {
     (i128::from(to) - i128::from(from)) as f64
 }
 
-/// The values as doubles.
-fn as_floats(values: &Column) -> Vec<f64> {
-    match values.data() {
-        ColumnData::Float(values) => values.clone(),
-        ColumnData::Integer(values) => values.iter().map(|value| *value as f64).collect(),
-        ColumnData::Unsigned(values) => values.iter().map(|value| *value as f64).collect(),
-        ColumnData::String(_) | ColumnData::Boolean(_) => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use model::ColumnData;
+
     use super::*;
 
     fn check(points: &[(i64, f64)], window: Option<i64>, want: &[(i64, f64)]) {

@@ -11,7 +11,7 @@ use model::{Column, ColumnData, FieldType};
 use plan::{Direction, Transform};
 
 use super::track::Track;
-use crate::columns;
+use crate::columns::{self, as_floats};
 use crate::error::{Budget, ExecError};
 use crate::kernel::Mask;
 use crate::sum::DoubleSum;
@@ -64,16 +64,6 @@ fn without_nulls(track: Track) -> Track {
 
 fn column(data: ColumnData) -> Column {
     Column::from_parts(data, None).expect("a column without gaps")
-}
-
-/// The values as doubles.
-fn as_floats(values: &Column) -> Vec<f64> {
-    match values.data() {
-        ColumnData::Float(values) => values.clone(),
-        ColumnData::Integer(values) => values.iter().map(|value| *value as f64).collect(),
-        ColumnData::Unsigned(values) => values.iter().map(|value| *value as f64).collect(),
-        ColumnData::String(_) | ColumnData::Boolean(_) => Vec::new(),
-    }
 }
 
 /// Pairs of indexes of a value and the one before it; values at the time of the one before are passed over.

@@ -2,7 +2,8 @@
 
 use plan::{Exponential, Warmup};
 
-use super::{as_floats, held_back, size};
+use super::{held_back, size};
+use crate::columns::as_floats;
 use crate::finish::track::Track;
 
 /// A running exponential average.

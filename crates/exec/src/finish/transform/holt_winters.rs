@@ -5,7 +5,8 @@
 
 use model::ColumnData;
 
-use super::{as_floats, column, size};
+use super::{column, size};
+use crate::columns::as_floats;
 use crate::error::{Budget, ExecError};
 use crate::finish::track::Track;
 

@@ -4,7 +4,8 @@ use model::FieldType;
 use plan::Warmup;
 
 use super::averages::Average;
-use super::{as_floats, held_back, size};
+use super::{held_back, size};
+use crate::columns::as_floats;
 use crate::finish::track::Track;
 
 /// The upward and downward moves, each averaged.
