@@ -34,6 +34,15 @@ fn check<T>(cluster: &Cluster, result: anyhow::Result<T>) -> T {
     }
 }
 
+/// Starts a node that has only metadata and a second one that has only points.
+fn form_apart(cluster: &mut Cluster) -> anyhow::Result<()> {
+    cluster.configure(0, true, false, "")?;
+    cluster.configure(1, false, true, "")?;
+    cluster.start(0, &[])?;
+    let join = cluster.nodes[0].at(8091);
+    cluster.start(1, &["-join", &join])
+}
+
 /// (id, http address, tcp address) of the members in one list of `SHOW SERVERS`.
 fn members(document: &Value, list: &str) -> Vec<(u64, String, String)> {
     let series = document["results"][0]["series"].as_array().cloned().unwrap_or_default();
@@ -103,12 +112,8 @@ fn two_nodes_that_join_at_once_both_get_in() {
 #[test]
 fn a_node_without_points_answers_for_the_metadata() {
     let (mut cluster, _dir) = cluster(3, 2);
-    check(&cluster, cluster.configure(0, true, false, ""));
-    check(&cluster, cluster.configure(1, false, true, ""));
     let formed = (|| {
-        cluster.start(0, &[])?;
-        let join = cluster.nodes[0].at(8091);
-        cluster.start(1, &["-join", &join])?;
+        form_apart(&mut cluster)?;
         cluster.nodes[1].query("", "CREATE DATABASE d")?;
         cluster.nodes[1].write_ok("d", "", b"m v=1 1")?;
         until("the meta node knows the database", Duration::from_secs(5), || {
@@ -244,12 +249,8 @@ fn a_kill_during_a_quorum_load_loses_nothing() {
 #[test]
 fn reads_and_writes_go_on_without_any_meta_node() {
     let (mut cluster, _dir) = cluster(7, 2);
-    check(&cluster, cluster.configure(0, true, false, ""));
-    check(&cluster, cluster.configure(1, false, true, ""));
     let formed = (|| {
-        cluster.start(0, &[])?;
-        let join = cluster.nodes[0].at(8091);
-        cluster.start(1, &["-join", &join])?;
+        form_apart(&mut cluster)?;
         cluster.nodes[1].query("", "CREATE DATABASE d")?;
         cluster.nodes[1].write_ok("d", "", b"m v=1i 1")?;
         cluster.kill(0)?;
