@@ -1,5 +1,8 @@
 //! Small encodings that requests need.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// Appends `name=value` in the encoding of forms, with `&` before it unless it is the first.
 pub(crate) fn push_pair(out: &mut String, name: &str, value: &str) {
     if !out.is_empty() {
@@ -28,21 +31,7 @@ fn push_encoded(out: &mut String, text: &str) {
 
 /// Base64 with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = u32::from_be_bytes([
-            0,
-            group[0],
-            group.get(1).copied().unwrap_or_default(),
-            group.get(2).copied().unwrap_or_default(),
-        ]);
-        for place in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= group.len() { char::from(letter) } else { '=' });
-        }
-    }
-    out
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -250,24 +250,9 @@ pub fn is_table(table: &str) -> bool {
 /// The known key that is written most like `name`, in the same table, when it is close.
 pub fn nearest(table: &str, name: &str) -> Option<&'static str> {
     let table = if table == "coordinator" { "cluster" } else { table };
-    let candidates = KEYS.iter().filter(|key| key.table == table).map(|key| (distance(name, key.name), key.name));
+    let candidates =
+        KEYS.iter().filter(|key| key.table == table).map(|key| (strsim::levenshtein(name, key.name), key.name));
     candidates.min().filter(|(distance, _)| *distance <= name.len() / 3 + 1).map(|(_, name)| name)
-}
-
-/// How many single characters must change to turn one into the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub fn print_second(seconds: i64) -> String {
 }
 
 /// Year, month and day of a day counted from 1970-01-01, by eras of 400 years that begin in March.
+#[inline]
 pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

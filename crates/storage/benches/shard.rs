@@ -3,7 +3,6 @@
 // A benchmark talks to whoever started it.
 #![allow(clippy::print_stdout)]
 
-use std::io::Read;
 use std::time::Instant;
 
 use env::Env;
@@ -179,11 +178,7 @@ fn parsed(requests: &[Vec<u8>]) -> Vec<Batch> {
 }
 
 fn host_telemetry() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/host-telemetry.lp.gz");
-    let file = std::fs::File::open(path).expect("the recorded telemetry is in the repository");
-    let mut text = Vec::new();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut text).expect("the telemetry is whole");
-    text
+    testkit::recording::text("host-telemetry.lp.gz").expect("the recorded telemetry is in the repository").into_bytes()
 }
 
 fn requests(text: &[u8]) -> Vec<Vec<u8>> {

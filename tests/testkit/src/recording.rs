@@ -6,14 +6,22 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-/// The lines of a recording, by file name.
+/// A recording unpacked, by file name.
 ///
 /// # Errors
 /// When there is no such file, or it cannot be unpacked.
-pub fn lines(name: &str) -> anyhow::Result<Vec<String>> {
+pub fn text(name: &str) -> anyhow::Result<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data").join(name);
     let packed = fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
     let mut text = String::new();
     flate2::read::GzDecoder::new(packed).read_to_string(&mut text).context("unpack the recording")?;
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(text)
+}
+
+/// The lines of a recording, by file name.
+///
+/// # Errors
+/// As [`text`].
+pub fn lines(name: &str) -> anyhow::Result<Vec<String>> {
+    Ok(text(name)?.lines().map(str::to_owned).collect())
 }

@@ -1,6 +1,5 @@
 //! The queries over the data sets in `tests/data`, whose answers were computed from the raw lines by other means.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use model::result::{Series, Value};
@@ -10,13 +9,6 @@ use crate::lines;
 
 fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
-}
-
-fn unpacked(name: &str) -> String {
-    let packed = std::fs::read(data(name)).expect("a data set");
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).expect("text in gzip");
-    text
 }
 
 fn expected(name: &str) -> Vec<(String, String, serde_json::Value)> {
@@ -31,7 +23,7 @@ fn expected(name: &str) -> Vec<(String, String, serde_json::Value)> {
 
 #[track_caller]
 fn check(name: &str, cuts: &[Cut], count: usize) {
-    let points = lines::parse(&unpacked(name));
+    let points = lines::parse(&testkit::recording::text(name).expect("a data set"));
     let queries = expected(name);
     assert_eq!(queries.len(), count);
     let mut wrong = Vec::new();

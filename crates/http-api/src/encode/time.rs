@@ -1,6 +1,7 @@
 //! Instants as text or as counted units.
 
 use model::Precision;
+use stdx::human::civil_from_days;
 
 use super::number::{push_pair, push_u64};
 
@@ -42,17 +43,9 @@ struct Civil {
 
 impl Civil {
     fn of(seconds: i64) -> Civil {
-        // Days are counted from 0000-03-01, so that a leap day is the last of its year.
-        let days = seconds.div_euclid(DAY_SECONDS) + 719_468;
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        Civil { year, month, day, second_of_day: seconds.rem_euclid(DAY_SECONDS) as u32 }
+        let (year, month, day) = civil_from_days(seconds.div_euclid(DAY_SECONDS));
+        let second_of_day = seconds.rem_euclid(DAY_SECONDS) as u32;
+        Civil { year, month: month as u32, day: day as u32, second_of_day }
     }
 }
 
