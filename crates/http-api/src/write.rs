@@ -14,13 +14,13 @@ use model::{ConsistencyLevel, Precision};
 use crate::accept::Wanted;
 use crate::api::Api;
 use crate::auth;
-use crate::request::Fields;
 use crate::request::body::discard_body;
+use crate::request::{BodyError, Fields};
 use crate::respond::{self, Answer};
 use crate::service::{Caller, WriteFailure, WriteRequest};
 use crate::throttle::Turn;
 pub(crate) use parsers::Parsers;
-use read::{Lines, ReadError};
+use read::Lines;
 
 /// Which of the two endpoints was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,13 +219,15 @@ fn summary(
 }
 
 /// The answer to a body that could not be read.
-fn refuse_read(api: &Api, wanted: Wanted, error: ReadError) -> Answer {
+fn refuse_read(api: &Api, wanted: Wanted, error: BodyError) -> Answer {
     let text = error.to_string();
     match error {
-        ReadError::TooLarge => respond::closing(respond::error(wanted, StatusCode::PAYLOAD_TOO_LARGE, &text)),
-        ReadError::Stalled => respond::closing(respond::error(wanted, StatusCode::REQUEST_TIMEOUT, &text)),
-        ReadError::Damaged(_) => respond::error(wanted, StatusCode::BAD_REQUEST, &text),
-        ReadError::NoRoom => {
+        BodyError::TooLarge => respond::closing(respond::error(wanted, StatusCode::PAYLOAD_TOO_LARGE, &text)),
+        BodyError::Stalled => respond::closing(respond::error(wanted, StatusCode::REQUEST_TIMEOUT, &text)),
+        BodyError::Broken | BodyError::Empty | BodyError::NotGzip => {
+            respond::error(wanted, StatusCode::BAD_REQUEST, &text)
+        }
+        BodyError::NoRoom => {
             api.stats.writes_refused.increment();
             respond::retry_after(respond::error(wanted, StatusCode::SERVICE_UNAVAILABLE, &text), 1)
         }

@@ -54,7 +54,9 @@ pub(super) fn refuse(wanted: Wanted, error: BodyError) -> Answer {
     match error {
         BodyError::TooLarge => respond::error(wanted, StatusCode::PAYLOAD_TOO_LARGE, &text),
         BodyError::Stalled => respond::closing(respond::error(wanted, StatusCode::REQUEST_TIMEOUT, &text)),
-        BodyError::Broken => respond::closing(respond::error(wanted, StatusCode::BAD_REQUEST, &text)),
+        BodyError::Broken | BodyError::Empty | BodyError::NotGzip => {
+            respond::closing(respond::error(wanted, StatusCode::BAD_REQUEST, &text))
+        }
         BodyError::NoRoom => respond::retry_after(respond::error(wanted, StatusCode::SERVICE_UNAVAILABLE, &text), 1),
     }
 }

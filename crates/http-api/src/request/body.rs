@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::timeout;
 
-/// Why a body could not be read.
+/// Why a body could not be read or unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     /// More bytes than allowed: 413.
@@ -19,6 +19,12 @@ pub(crate) enum BodyError {
     /// The connection broke or the body is badly framed: 400.
     #[error("unexpected EOF")]
     Broken,
+    /// An empty body that is said to be compressed: 400.
+    #[error("EOF")]
+    Empty,
+    /// Not gzip, or damaged: 400.
+    #[error("gzip: invalid header")]
+    NotGzip,
     /// No memory left for the body: 503.
     #[error("too many bytes of requests in flight")]
     NoRoom,

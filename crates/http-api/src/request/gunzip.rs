@@ -4,43 +4,25 @@ use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
 
+use super::BodyError;
+
 /// How many bytes are unpacked before room is asked for again.
 const STEP_BYTES: usize = 64 << 10;
-
-/// Why a body could not be unpacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum GunzipError {
-    /// No gzip at all, or damaged.
-    #[error("gzip: invalid header")]
-    Damaged,
-    /// Nothing there.
-    #[error("EOF")]
-    Empty,
-    /// The end is missing.
-    #[error("unexpected EOF")]
-    Cut,
-    /// More than allowed when unpacked.
-    #[error("Request Entity Too Large")]
-    TooLarge,
-    /// No memory left.
-    #[error("too many bytes of requests in flight")]
-    NoRoom,
-}
 
 /// Keeps what is unpacked, up to a limit.
 struct Bounded<'a> {
     out: Vec<u8>,
     bytes_max: usize,
     grow: &'a mut dyn FnMut(usize) -> bool,
-    refusal: Option<GunzipError>,
+    refusal: Option<BodyError>,
 }
 
 impl Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.refusal = if bytes.len() > self.bytes_max - self.out.len() {
-            Some(GunzipError::TooLarge)
+            Some(BodyError::TooLarge)
         } else if !(self.grow)(bytes.len()) {
-            Some(GunzipError::NoRoom)
+            Some(BodyError::NoRoom)
         } else {
             self.out.extend_from_slice(bytes);
             return Ok(bytes.len());
@@ -60,9 +42,9 @@ pub(crate) fn gunzip(
     packed: &[u8],
     bytes_max: usize,
     grow: &mut dyn FnMut(usize) -> bool,
-) -> Result<Vec<u8>, GunzipError> {
+) -> Result<Vec<u8>, BodyError> {
     if packed.is_empty() {
-        return Err(GunzipError::Empty);
+        return Err(BodyError::Empty);
     }
     let mut decoder = MultiGzDecoder::new(Bounded { out: Vec::new(), bytes_max, grow, refusal: None });
     let unpacked = packed.chunks(STEP_BYTES).try_for_each(|piece| decoder.write_all(piece));
@@ -74,9 +56,9 @@ pub(crate) fn gunzip(
     match finished {
         Ok(()) => Ok(std::mem::take(&mut decoder.get_mut().out)),
         Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero) => {
-            Err(GunzipError::Cut)
+            Err(BodyError::Broken)
         }
-        Err(_) => Err(GunzipError::Damaged),
+        Err(_) => Err(BodyError::NotGzip),
     }
 }
 
@@ -93,7 +75,7 @@ mod tests {
         encoder.finish().expect("memory")
     }
 
-    fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, GunzipError> {
+    fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, BodyError> {
         gunzip(packed, bytes_max, &mut |_| true)
     }
 
@@ -115,31 +97,31 @@ mod tests {
             most += len;
             true
         });
-        assert_eq!(got, Err(GunzipError::TooLarge));
+        assert_eq!(got, Err(BodyError::TooLarge));
         assert!(most <= 1 << 20);
     }
 
     #[test]
     fn bombs_in_many_streams_do_not_pass_either() {
         let bomb = gzip(&vec![b' '; 256 << 10]).repeat(20);
-        assert_eq!(unpack(&bomb, 4 << 20), Err(GunzipError::TooLarge));
+        assert_eq!(unpack(&bomb, 4 << 20), Err(BodyError::TooLarge));
     }
 
     #[test]
     fn unpacking_needs_room() {
-        assert_eq!(gunzip(&gzip(b"abc"), 100, &mut |_| false), Err(GunzipError::NoRoom));
+        assert_eq!(gunzip(&gzip(b"abc"), 100, &mut |_| false), Err(BodyError::NoRoom));
     }
 
     #[test]
     fn damage_is_told_from_a_missing_end() {
         let packed = gzip(&b"cpu v=1 1\n".repeat(1_000));
-        assert_eq!(unpack(b"", 10), Err(GunzipError::Empty));
-        assert_eq!(unpack(b"not gzip at all, for sure", 10), Err(GunzipError::Damaged));
-        assert_eq!(unpack(&packed[..packed.len() - 10], 1 << 20), Err(GunzipError::Cut));
-        assert_eq!(unpack(&packed[..5], 1 << 20), Err(GunzipError::Cut));
+        assert_eq!(unpack(b"", 10), Err(BodyError::Empty));
+        assert_eq!(unpack(b"not gzip at all, for sure", 10), Err(BodyError::NotGzip));
+        assert_eq!(unpack(&packed[..packed.len() - 10], 1 << 20), Err(BodyError::Broken));
+        assert_eq!(unpack(&packed[..5], 1 << 20), Err(BodyError::Broken));
         let mut wrong = packed.clone();
         *wrong.last_mut().expect("bytes") ^= 1;
-        assert_eq!(unpack(&wrong, 1 << 20), Err(GunzipError::Damaged));
+        assert_eq!(unpack(&wrong, 1 << 20), Err(BodyError::NotGzip));
     }
 
     #[test]

@@ -8,50 +8,12 @@ use super::DISCARD_BYTES_MAX;
 use crate::api::Api;
 use crate::config::ADMISSION_TIMEOUT;
 use crate::request::body::discard_body;
-use crate::request::gunzip::{GunzipError, gunzip};
+use crate::request::gunzip::gunzip;
 use crate::request::{BodyError, read_body};
 use crate::throttle::Reservation;
 
 /// A body up to this size is parsed where it is: that takes less time than handing it to another thread is worth.
 const INLINE_BYTES_MAX: usize = 32 << 10;
-
-/// Why there is no batch.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ReadError {
-    /// 413.
-    #[error("Request Entity Too Large")]
-    TooLarge,
-    /// The client stopped sending: 408.
-    #[error("no progress while reading the request body")]
-    Stalled,
-    /// Broken off or badly compressed: 400.
-    #[error("{0}")]
-    Damaged(String),
-    /// No memory left: 503.
-    #[error("too many bytes of requests in flight")]
-    NoRoom,
-}
-
-impl From<BodyError> for ReadError {
-    fn from(error: BodyError) -> ReadError {
-        match error {
-            BodyError::TooLarge => ReadError::TooLarge,
-            BodyError::Stalled => ReadError::Stalled,
-            BodyError::Broken => ReadError::Damaged(error.to_string()),
-            BodyError::NoRoom => ReadError::NoRoom,
-        }
-    }
-}
-
-impl From<GunzipError> for ReadError {
-    fn from(error: GunzipError) -> ReadError {
-        match error {
-            GunzipError::TooLarge => ReadError::TooLarge,
-            GunzipError::NoRoom => ReadError::NoRoom,
-            GunzipError::Damaged | GunzipError::Empty | GunzipError::Cut => ReadError::Damaged(error.to_string()),
-        }
-    }
-}
 
 /// A body as it was sent, and the room it takes.
 #[derive(Debug)]
@@ -74,7 +36,7 @@ pub(super) struct Parsed {
 
 impl Lines {
     /// Reads a body. A client that `asks_first` sends nothing unless it is read.
-    pub(super) async fn read(api: &Api, body: Incoming, is_gzip: bool, asks_first: bool) -> Result<Lines, ReadError> {
+    pub(super) async fn read(api: &Api, body: Incoming, is_gzip: bool, asks_first: bool) -> Result<Lines, BodyError> {
         let bytes_max = api.config.body_limit();
         let promised = body.size_hint().lower();
         if promised > bytes_max as u64 {
@@ -82,9 +44,9 @@ impl Lines {
                 let patience = ADMISSION_TIMEOUT.min(api.config.progress_timeout);
                 discard_body(body, DISCARD_BYTES_MAX, patience).await;
             }
-            return Err(ReadError::TooLarge);
+            return Err(BodyError::TooLarge);
         }
-        let mut room = api.room.reserve(promised as usize).await.ok_or(ReadError::NoRoom)?;
+        let mut room = api.room.reserve(promised as usize).await.ok_or(BodyError::NoRoom)?;
         let buffer = api.parsers.take_buffer();
         let grow = |bytes| room.grow(bytes);
         let body = read_body(body, bytes_max, api.config.progress_timeout, buffer, grow).await?;
@@ -92,7 +54,7 @@ impl Lines {
     }
 
     /// Unpacks and parses it.
-    pub(super) async fn parse(self, api: &Api, precision: Precision) -> Result<Parsed, ReadError> {
+    pub(super) async fn parse(self, api: &Api, precision: Precision) -> Result<Parsed, BodyError> {
         let now_ns = api.env.now().0;
         let bytes_max = api.config.body_limit();
         let parsers = std::sync::Arc::clone(&api.parsers);
@@ -100,7 +62,7 @@ impl Lines {
             tracing::info!(body = %String::from_utf8_lossy(&self.body), "write body received by handler");
         }
         let is_small = self.body.len() <= INLINE_BYTES_MAX && !self.is_gzip;
-        let work = move || -> Result<Parsed, ReadError> {
+        let work = move || -> Result<Parsed, BodyError> {
             let Lines { mut body, is_gzip, mut room } = self;
             if is_gzip {
                 let unpacked = gunzip(&body, bytes_max, &mut |bytes| room.grow(bytes))?;
