@@ -4,27 +4,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use env::Env;
 use http::{HeaderMap, HeaderValue};
+use stdx::ids::time_uuid;
 
 /// Longest id that is taken over from a client.
 const ID_BYTES_MAX: usize = 256;
 
-/// From 1582-10-15 to 1970-01-01 in steps of 100 ns.
-const GREGORIAN_OFFSET: u64 = 0x01b2_1dd2_1381_4000;
-
-/// Makes ids: UUIDs of version 1, from the time, a counter and a random number of this process in place of a network
-/// address.
+/// Makes ids: UUIDs of version 1, from the time, a counter and a random number of this process.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     env: Env,
-    node: u64,
+    random: u64,
     counter: AtomicU64,
 }
 
 impl RequestIds {
     pub(crate) fn new(env: Env) -> RequestIds {
-        // The lowest bit of the first byte says that this is no real address.
-        let node = env.random_u64() & 0xffff_ffff_ffff | 0x0100_0000_0000;
-        RequestIds { env, node, counter: AtomicU64::new(0) }
+        let random = env.random_u64();
+        RequestIds { env, random, counter: AtomicU64::new(0) }
     }
 
     /// The id of a request: the client's own if it has one, else a new one.
@@ -34,16 +30,8 @@ impl RequestIds {
     }
 
     fn fresh(&self) -> HeaderValue {
-        let ticks = (self.env.now().0.max(0) as u64 / 100).wrapping_add(GREGORIAN_OFFSET);
-        let sequence = self.counter.fetch_add(1, Ordering::Relaxed) & 0x3fff;
-        let id = format!(
-            "{:08x}-{:04x}-1{:03x}-{:04x}-{:012x}",
-            ticks & 0xffff_ffff,
-            ticks >> 32 & 0xffff,
-            ticks >> 48 & 0xfff,
-            0x8000 | sequence,
-            self.node
-        );
+        let sequence = self.counter.fetch_add(1, Ordering::Relaxed);
+        let id = time_uuid(self.env.now().0, sequence, self.random).to_string();
         HeaderValue::from_str(&id).expect("digits and dashes")
     }
 }

@@ -1,11 +1,13 @@
 //! What we miss in std; nothing about databases.
 //!
 //! In reading order: `fnv` (the hash that routes series to shards), `varint` (small numbers in few bytes), `bitmap`
-//! (one bit a row), `human` (durations and instants as text).
+//! (one bit a row), `human` (durations and instants as text), `ids` (names that
+//! nobody else has).
 
 pub mod bitmap;
 pub mod fnv;
 pub mod human;
+pub mod ids;
 pub mod varint;
 
 pub use bitmap::Bitmap;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use env::Env;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Value, json};
+use stdx::ids::time_uuid;
 
 use crate::identity::format_cluster_id;
 
@@ -93,17 +94,6 @@ pub(super) fn request_id(headers: &HeaderMap, env: &Env) -> String {
 
 /// A time-based UUID (version 1) with random bits for the host.
 fn fresh_id(env: &Env) -> String {
-    // 100 ns steps since 1582-10-15.
-    const GREGORIAN_STEPS: i64 = 0x01b2_1dd2_1381_4000;
-    let steps = (env.now().0 / 100).wrapping_add(GREGORIAN_STEPS) as u64;
     let random = env.random_u64();
-    format!(
-        "{:08x}-{:04x}-1{:03x}-{:04x}-{:012x}",
-        steps as u32,
-        (steps >> 32) as u16,
-        (steps >> 48) & 0xfff,
-        0x8000 | (random >> 48) & 0x3fff,
-        // The multicast bit says that it is no hardware address.
-        (random & 0xffff_ffff_ffff) | 0x0100_0000_0000,
-    )
+    time_uuid(env.now().0, random >> 48, random).to_string()
 }
