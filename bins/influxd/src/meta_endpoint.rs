@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::MetaEndpoint;
-use meta::codec::{decode_snapshot, encode_command, encode_snapshot};
+use meta::codec::{decode_snapshot, encode_command};
 use meta::{Command, Data};
 use meta_client::{BoxFuture, LinkError, MetaLink, Proposed};
 use meta_node::{MetaNode, ProposeError, RaftTransport, TransportError};
@@ -65,7 +65,10 @@ impl MetaEndpoint for LocalMeta {
         // Whoever asks without patience wants to know what the leader knows.
         let newest = tokio::time::timeout(NEWEST_TIMEOUT, self.newest(from)).await;
         let newest = newest.map_err(|_| "the leader does not answer".to_owned())?.map_err(|error| error.to_string())?;
-        Ok(newest.map(|data| (data.index(), Bytes::from(encode_snapshot(&data)))))
+        Ok(match newest {
+            Some(data) => Some(self.node.encoded(data).await),
+            None => None,
+        })
     }
 }
 

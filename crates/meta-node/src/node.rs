@@ -58,7 +58,7 @@ pub(crate) struct Inner {
     /// Held during a change of Raft's membership: openraft leaves it to us that there is one at a time.
     pub(crate) membership: tokio::sync::Mutex<()>,
     data: watch::Sender<Arc<Data>>,
-    encoded: Mutex<Option<(MetaIndex, Bytes)>>,
+    encoded: tokio::sync::Mutex<Option<(MetaIndex, Bytes)>>,
     failure: watch::Sender<Option<String>>,
     /// The leader said that this node is no member any more.
     dropped: AtomicBool,
@@ -207,7 +207,7 @@ impl MetaNode {
             entering: tokio::sync::Mutex::new(()),
             membership: tokio::sync::Mutex::new(()),
             data: watch::Sender::new(Arc::new(Data::default())),
-            encoded: Mutex::new(None),
+            encoded: tokio::sync::Mutex::new(None),
             failure: watch::Sender::new(None),
             dropped: AtomicBool::new(false),
         }));
@@ -376,14 +376,19 @@ impl MetaNode {
         let newer = versions.wait_for(|data| data.index() > index).await.map(|data| Arc::clone(&data));
         // It fails only without a sender, and the node that we are a method of has one.
         let Ok(data) = newer else { return std::future::pending().await };
-        if let Some((known, bytes)) = &*self.0.encoded.lock()
-            && *known == data.index()
-        {
+        self.encoded(data).await
+    }
+
+    /// A version of the metadata, or a later one, as bytes of `meta::codec`.
+    pub async fn encoded(&self, data: Arc<Data>) -> (MetaIndex, Bytes) {
+        // Held while one encodes, so that the others wait for its bytes.
+        let mut encoded = self.0.encoded.lock().await;
+        if let Some((known, bytes)) = encoded.as_ref().filter(|(known, _)| *known >= data.index()) {
             return (*known, bytes.clone());
         }
         let index = data.index();
         let bytes = Bytes::from(self.0.env.blocking(move || encode_snapshot(&data)).await);
-        *self.0.encoded.lock() = Some((index, bytes.clone()));
+        *encoded = Some((index, bytes.clone()));
         (index, bytes)
     }
 
