@@ -1,9 +1,8 @@
 //! Requests to one server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use env::Env;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response};
@@ -102,7 +101,7 @@ pub struct Client {
     env: Env,
     config: ClientConfig,
     /// The connection of the last request. Guards nothing else, and is not held while a request is under way.
-    idle: Arc<Mutex<Option<SendRequest<Full<Bytes>>>>>,
+    idle: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
 impl Client {
@@ -114,7 +113,7 @@ impl Client {
         if config.address.tls {
             return Err(ClientError::NotYet("https"));
         }
-        Ok(Client { env, config, idle: Arc::default() })
+        Ok(Client { env, config, idle: Mutex::default() })
     }
 
     /// Where the server is.
@@ -167,7 +166,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        Ok(Answer { body: response.into_body(), buffer: Vec::new(), ended: false })
+        Ok(Answer { body: response.into_body(), buffer: BytesMut::new(), ended: false })
     }
 
     /// Stores points, in line protocol.
@@ -315,7 +314,7 @@ async fn read_text(mut body: Incoming) -> Result<String, ClientError> {
 pub struct Answer {
     body: Incoming,
     /// Bytes after the last document.
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     ended: bool,
 }
 
@@ -328,8 +327,7 @@ impl Answer {
         let mut searched = 0;
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer[searched..]) {
-                let rest = self.buffer.split_off(searched + end + 1);
-                let line = std::mem::replace(&mut self.buffer, rest);
+                let line = self.buffer.split_to(searched + end + 1);
                 searched = 0;
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;

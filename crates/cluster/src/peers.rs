@@ -86,16 +86,6 @@ pub enum PeerError {
     Fault(v1::Fault),
 }
 
-impl PeerError {
-    /// The kind of fault that the node answered, if it did.
-    pub fn fault(&self) -> Option<v1::fault::Kind> {
-        match self {
-            PeerError::Fault(fault) => Some(fault.kind()),
-            _ => None,
-        }
-    }
-}
-
 impl Peers {
     /// Knows the members through `meta`.
     pub fn new(

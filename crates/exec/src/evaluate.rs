@@ -96,7 +96,7 @@ impl Truth {
     }
 }
 
-fn join_bits(a: &Bitmap, b: &Bitmap, join: impl Fn(u64, u64) -> u64) -> Bitmap {
+pub(crate) fn join_bits(a: &Bitmap, b: &Bitmap, join: impl Fn(u64, u64) -> u64) -> Bitmap {
     debug_assert_eq!(a.len(), b.len());
     let words = a.words().iter().zip(b.words()).map(|(a, b)| join(*a, *b)).collect();
     Bitmap::from_words(words, a.len()).expect("as many words as before")

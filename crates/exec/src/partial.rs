@@ -42,11 +42,6 @@ impl Partial {
         self.groups.is_empty()
     }
 
-    /// How many groups there are.
-    pub fn group_count(&self) -> usize {
-        self.groups.len()
-    }
-
     /// Takes in what another shard knows.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use stdx::Bitmap;
 
 use crate::columns;
 use crate::error::{Budget, ExecError};
-use crate::evaluate::{Inputs, Truth, Vector, truth};
+use crate::evaluate::{Inputs, Truth, Vector, join_bits, truth};
 use crate::partial::{GroupKey, Partial};
 use crate::source::{FieldRequest, RowBatch, Source, SourceSeries};
 
@@ -202,10 +202,7 @@ fn any_valid<'a>(columns: impl Iterator<Item = &'a Column>) -> Truth {
         let Some(bits) = column.validity() else { return Truth::All };
         any = Some(match any {
             None => bits.clone(),
-            Some(any) => {
-                let words = any.words().iter().zip(bits.words()).map(|(a, b)| a | b).collect();
-                Bitmap::from_words(words, bits.len()).expect("as many words as before")
-            }
+            Some(any) => join_bits(&any, bits, |a, b| a | b),
         });
     }
     any.map_or(Truth::None, Truth::Some)

@@ -4,7 +4,7 @@ use crate::pattern::Pattern;
 use crate::series_key::Tags;
 
 /// A test of one tag. A series without the tag is tested as if its value were empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TagTest {
     /// The value is this.
     Equal(Vec<u8>),

@@ -14,7 +14,7 @@ use model::{FieldType, FieldValue, Pattern, TagTest};
 pub const EXPR_HEIGHT_MAX: usize = 600;
 
 /// A typed expression. Built by the functions below, which keep the promises of [`Node`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     node: Node,
     value_type: Option<FieldType>,
@@ -22,7 +22,7 @@ pub struct Expr {
 }
 
 /// One step of an expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Node {
     /// No value, of no type. Only ever a whole expression, never an operand.
     Null,
@@ -210,13 +210,12 @@ impl Expr {
 
     /// Whether `pattern` is found in `value`. `None` when that is no string.
     pub fn matches(value: Expr, pattern: Pattern, negated: bool) -> Option<Expr> {
+        if value.value_type != Some(FieldType::String) {
+            return None;
+        }
         let height = value.height + 1;
-        let node = Node::Match { negated, pattern, value: Box::new(value.clone()) };
-        (value.value_type == Some(FieldType::String)).then_some(Expr {
-            node,
-            value_type: Some(FieldType::Boolean),
-            height,
-        })
+        let node = Node::Match { negated, pattern, value: Box::new(value) };
+        Some(Expr { node, value_type: Some(FieldType::Boolean), height })
     }
 
     /// A function of numbers. `None` when the count or types of the arguments are wrong. Null if one of them is null.
@@ -255,41 +254,6 @@ pub fn cast_constant(value: &FieldValue, to: FieldType) -> Option<FieldValue> {
         FieldType::Integer => Some(FieldValue::Integer(integer)),
         FieldType::Unsigned => Some(FieldValue::Unsigned(unsigned)),
         FieldType::String | FieldType::Boolean => None,
-    }
-}
-
-impl PartialEq for Expr {
-    fn eq(&self, other: &Expr) -> bool {
-        self.value_type == other.value_type && self.node == other.node
-    }
-}
-
-impl PartialEq for Node {
-    fn eq(&self, other: &Node) -> bool {
-        match (self, other) {
-            (Node::Null, Node::Null) => true,
-            (Node::Literal(a), Node::Literal(b)) => a == b,
-            (Node::Input(a), Node::Input(b)) => a == b,
-            (Node::TagTest { key: a, test: x }, Node::TagTest { key: b, test: y }) => a == b && same_test(x, y),
-            (Node::Cast(a), Node::Cast(b)) => a == b,
-            (Node::Binary { operator: a, lhs: al, rhs: ar }, Node::Binary { operator: b, lhs: bl, rhs: br }) => {
-                a == b && al == bl && ar == br
-            }
-            (
-                Node::Match { negated: a, pattern: ap, value: av },
-                Node::Match { negated: b, pattern: bp, value: bv },
-            ) => a == b && ap == bp && av == bv,
-            (Node::Math { function: a, args: x }, Node::Math { function: b, args: y }) => a == b && x == y,
-            _ => false,
-        }
-    }
-}
-
-fn same_test(a: &TagTest, b: &TagTest) -> bool {
-    match (a, b) {
-        (TagTest::Equal(a), TagTest::Equal(b)) | (TagTest::NotEqual(a), TagTest::NotEqual(b)) => a == b,
-        (TagTest::Match(a), TagTest::Match(b)) | (TagTest::NotMatch(a), TagTest::NotMatch(b)) => a == b,
-        _ => false,
     }
 }
 

@@ -47,11 +47,6 @@ impl Schema {
     pub fn field_type(&self, key: &[u8]) -> Option<FieldType> {
         self.fields.get(key).and_then(|types| types.first().copied())
     }
-
-    /// Whether some series has this tag.
-    pub fn has_tag(&self, key: &[u8]) -> bool {
-        self.tags.contains(key)
-    }
 }
 
 /// The schemas of the measurements a statement may read, by database and retention policy.

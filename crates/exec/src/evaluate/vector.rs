@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use model::{Column, ColumnData, FieldType, FieldValue};
+use plan::expr::cast_constant;
 use plan::{Expr, MathFunction, Node, Operator};
 use stdx::Bitmap;
 
@@ -40,11 +41,7 @@ pub(crate) fn vector<'a>(expr: &Expr, inputs: Inputs<'a>) -> Vector<'a> {
 /// An input in the type that the expression expects; null should it have come in another.
 fn input<'a>(index: usize, expr: &Expr, inputs: Inputs<'a>) -> Vector<'a> {
     let Some(vector) = inputs.vectors.get(index) else { return Vector::Constant(None) };
-    let found = match vector {
-        Vector::Constant(value) => value.as_ref().map(FieldValue::field_type),
-        Vector::Column(column) => Some(column.field_type()),
-    };
-    if found == expr.value_type() { vector.borrowed() } else { Vector::Constant(None) }
+    if type_of(vector) == expr.value_type() { vector.borrowed() } else { Vector::Constant(None) }
 }
 
 fn boolean<'a>(truth: Truth) -> Vector<'a> {
@@ -73,12 +70,7 @@ fn with_validity<'a>(data: ColumnData, validity: Option<Bitmap>) -> Vector<'a> {
 fn cast(value: Vector<'_>, to: Option<FieldType>) -> Vector<'_> {
     let Some(to) = to else { return Vector::Constant(None) };
     match value {
-        Vector::Constant(None) => Vector::Constant(None),
-        Vector::Constant(Some(value)) => {
-            let mut one = Column::new(value.field_type());
-            one.push(&value);
-            Vector::Constant(columns::convert(one, to).get(0))
-        }
+        Vector::Constant(value) => Vector::Constant(value.and_then(|value| cast_constant(&value, to))),
         Vector::Column(column) => Vector::Column(Cow::Owned(columns::convert(column.into_owned(), to))),
     }
 }

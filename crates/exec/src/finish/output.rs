@@ -7,6 +7,7 @@ use std::sync::Arc;
 use influxql::ast::FillNumber;
 use model::result::{Rows, Series, Value};
 use model::{Column, ColumnData, FieldType, FieldValue, Timestamp};
+use plan::expr::cast_constant;
 use plan::{Absent, Expr, FinishPlan, Node};
 
 use crate::error::ExecError;
@@ -199,15 +200,11 @@ fn cell(value: &FieldValue) -> Value {
 
 /// The number of `fill(N)` in a column of this type; `None` where it does not fit into the column.
 pub(super) fn number_as(number: FillNumber, field_type: FieldType) -> Option<FieldValue> {
-    Some(match (field_type, number) {
-        (FieldType::Float, FillNumber::Integer(number)) => FieldValue::Float(number as f64),
-        (FieldType::Float, FillNumber::Float(number)) => FieldValue::Float(number),
-        (FieldType::Integer, FillNumber::Integer(number)) => FieldValue::Integer(number),
-        (FieldType::Integer, FillNumber::Float(number)) => FieldValue::Integer(number as i64),
-        (FieldType::Unsigned, FillNumber::Integer(number)) => FieldValue::Unsigned(number as u64),
-        (FieldType::Unsigned, FillNumber::Float(number)) => FieldValue::Unsigned(number as u64),
-        (FieldType::String | FieldType::Boolean, _) => return None,
-    })
+    let number = match number {
+        FillNumber::Integer(number) => FieldValue::Integer(number),
+        FillNumber::Float(number) => FieldValue::Float(number),
+    };
+    cast_constant(&number, field_type)
 }
 
 /// The column with `value` where it has none.

@@ -116,11 +116,6 @@ impl Expr {
         Expr::VarRef(VarRef { name: name.into(), cast: None })
     }
 
-    /// A column reference of known type.
-    pub fn typed_var(name: impl Into<String>, cast: DataType) -> Expr {
-        Expr::VarRef(VarRef { name: name.into(), cast: Some(cast) })
-    }
-
     /// A call of `name`, which must be lower case.
     pub fn call(name: impl Into<String>, args: Vec<Expr>) -> Expr {
         Expr::Call(Call { name: name.into(), args })

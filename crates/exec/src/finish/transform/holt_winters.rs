@@ -3,7 +3,7 @@
 //! The four weights and the initial level, trend and season are chosen by Nelder-Mead, started from sixteen points, so
 //! that the squared errors over the known values are least. The model feeds on its own output, not on the values.
 
-use model::ColumnData;
+use model::{ColumnData, FieldType};
 
 use super::{column, size};
 use crate::columns::as_floats;
@@ -22,12 +22,11 @@ pub(super) struct Shape {
 const VALUES_MAX: usize = 1 << 24;
 
 pub(super) fn holt_winters(input: &Track, shape: &Shape, budget: &mut dyn Budget) -> Result<Track, ExecError> {
-    let nothing = || Track::new(Vec::new(), column(ColumnData::Float(Vec::new())));
     let season = if shape.season < 2 { 1 } else { size(shape.season) };
-    let Some((first_time, slots)) = slots(input, shape.interval_ns) else { return Ok(nothing()) };
+    let Some((first_time, slots)) = slots(input, shape.interval_ns) else { return Ok(Track::empty(FieldType::Float)) };
     let count = size(shape.count);
     if slots.len() < 2 || (season > 1 && slots.len() < season) || count > VALUES_MAX {
-        return Ok(nothing());
+        return Ok(Track::empty(FieldType::Float));
     }
     let model = Model { season, values: &slots };
     let parameters = model.fit(budget)?;
