@@ -18,7 +18,8 @@ pub(crate) struct Found {
 
 /// Finds the file, reads it, and puts the environment over it.
 pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
-    let (mut settings, file, warnings) = match file(flag) {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (mut settings, file, warnings) = match file(flag, variable, Path::exists) {
         Some(path) => {
             let text = std::fs::read(&path).with_context(|| format!("parse config: open {}", path.display()))?;
             let text = decode(&text).ok_or_else(|| anyhow!("parse config: {} is no text", path.display()))?;
@@ -30,7 +31,7 @@ pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
     if file.is_none() {
         use_home(&mut settings)?;
     }
-    config::env_vars::apply(&mut settings, &|name| std::env::var(name).ok())?;
+    config::env_vars::apply(&mut settings, &variable)?;
     Ok(Found { settings, file, warnings })
 }
 
@@ -39,14 +40,19 @@ pub(crate) fn node_config(found: &Found, run: &Run) -> anyhow::Result<DataNodeCo
     Ok(DataNodeConfig::new(&found.settings, run.join.as_deref(), run.hostname.as_deref())?)
 }
 
-fn file(flag: Option<&str>) -> Option<PathBuf> {
-    let named = flag.map(str::to_owned).or_else(|| std::env::var("INFLUXDB_CONFIG_PATH").ok());
-    if let Some(named) = named.filter(|named| !named.is_empty()) {
+/// The file that the flag names, else the environment, else the first that is there of those in the usual places.
+fn file(
+    flag: Option<&str>,
+    variable: impl Fn(&str) -> Option<String>,
+    exists: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    let mut named = [flag.map(str::to_owned), variable("INFLUXDB_CONFIG_PATH")].into_iter().flatten();
+    if let Some(named) = named.find(|named| !named.is_empty()) {
         return (named != "/dev/null").then(|| PathBuf::from(named));
     }
-    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".influxdb/influxdb.conf"));
+    let home = variable("HOME").map(|home| Path::new(&home).join(".influxdb/influxdb.conf"));
     let usual = home.into_iter().chain([PathBuf::from("/etc/influxdb/influxdb.conf")]);
-    usual.into_iter().find(|path| path.exists())
+    usual.into_iter().find(|path| exists(path))
 }
 
 /// Without a file the directories are below the home of the user.
@@ -77,6 +83,26 @@ fn decode(bytes: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_flag_comes_before_the_environment_and_that_before_the_usual_places() {
+        let set = |name: &str| (name == "INFLUXDB_CONFIG_PATH").then(|| "/named.conf".to_owned());
+        let home = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+        let ask = |flag, variable: &dyn Fn(&str) -> Option<String>, there: &[&str]| {
+            let found = file(flag, variable, |path| there.iter().any(|there| Path::new(there) == path));
+            found.map(|path| path.display().to_string())
+        };
+        let usual = ["/etc/influxdb/influxdb.conf", "/home/me/.influxdb/influxdb.conf"];
+        assert_eq!(ask(Some("/flag.conf"), &set, &usual).as_deref(), Some("/flag.conf"));
+        assert_eq!(ask(None, &set, &usual).as_deref(), Some("/named.conf"));
+        assert_eq!(ask(None, &home, &usual).as_deref(), Some("/home/me/.influxdb/influxdb.conf"));
+        assert_eq!(ask(None, &home, &usual[..1]).as_deref(), Some("/etc/influxdb/influxdb.conf"));
+        assert_eq!(ask(None, &home, &[]), None);
+        assert_eq!(ask(Some("/dev/null"), &home, &usual), None);
+        // An empty name is none.
+        assert_eq!(ask(Some(""), &set, &usual).as_deref(), Some("/named.conf"));
+        assert_eq!(ask(Some(""), &home, &usual[..1]).as_deref(), Some("/etc/influxdb/influxdb.conf"));
+    }
 
     #[test]
     fn files_may_be_wide() {
