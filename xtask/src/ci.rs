@@ -24,6 +24,9 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
+/// Seeds of the simulation that every change is run with, beside those of its tests: about a minute of two cores.
+const SEEDS: &str = "1000..1040";
+
 /// One named step.
 type Step<'a> = (&'a str, &'a dyn Fn() -> anyhow::Result<()>);
 
@@ -31,13 +34,15 @@ type Step<'a> = (&'a str, &'a dyn Fn() -> anyhow::Result<()>);
 pub(crate) fn run_steps() -> anyhow::Result<()> {
     let format = || run(&cargo(), &["fmt", "--all", "--check"]);
     let clippy = || run(&cargo(), &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    let steps: [Step<'_>; 6] = [
+    let sim = || run(&cargo(), &["run", "--quiet", "--package", "sim", "--", "--seeds", SEEDS, "--jobs", "2"]);
+    let steps: [Step<'_>; 7] = [
         ("format", &format),
         ("layers", &crate::shape::check),
         ("tidy", &crate::tidy::check),
         ("licences", &licences),
         ("clippy", &clippy),
         ("tests", &|| test(false)),
+        ("simulation", &sim),
     ];
     for (name, step) in steps {
         crate::say(&format!("\n== {name}\n"));
