@@ -207,7 +207,7 @@ fn queries(load: &Load) -> Vec<(&'static str, String)> {
 impl Server {
     fn ours(dir: &Path) -> anyhow::Result<Server> {
         fs::create_dir_all(dir)?;
-        let (host, at) = ("127.40.0.1", dir.display());
+        let (host, at) = ("127.50.0.1", dir.display());
         let config = format!(
             "[meta]\n  dir = \"{at}/meta\"\n  bind-address = \"{host}:8088\"\n  http-bind-address = \"{host}:8091\"\n\
              [data]\n  dir = \"{at}/data\"\n  cache-snapshot-write-cold-duration = \"5s\"\n\
@@ -218,7 +218,7 @@ impl Server {
 
     fn reference(dir: &Path) -> anyhow::Result<Server> {
         fs::create_dir_all(dir)?;
-        let (host, at) = ("127.40.0.2", dir.display());
+        let (host, at) = ("127.50.0.2", dir.display());
         let config = format!(
             "reporting-disabled = true\nbind-address = \"{host}:8088\"\n[meta]\n  dir = \"{at}/meta\"\n\
              [data]\n  dir = \"{at}/data\"\n  wal-dir = \"{at}/wal\"\n  query-log-enabled = false\n  \
