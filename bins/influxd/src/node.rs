@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use axum::Router;
+use cluster::budget::QueryMemory;
 use cluster::hints::HintSender;
 use cluster::shard_server::Parts;
 use cluster::{
@@ -36,8 +37,8 @@ use crate::services::{NodeStatus, Queries, Writes};
 
 /// Entries of the Raft log between two snapshots.
 const SNAPSHOT_ENTRIES: u64 = 1_000;
-/// How often the store looks for what to flush and merge.
-const MAINTAIN_INTERVAL: Duration = Duration::from_secs(1);
+/// The least memory for queries where the configuration names none.
+const QUERY_MEMORY_MIN: u64 = 256 << 20;
 /// The file with the node's copy of the metadata.
 const CLIENT_FILE: &str = "client.meta";
 /// Pause between attempts to register addresses.
@@ -131,11 +132,13 @@ impl Node {
         let peers = Peers::new(env.clone(), id, Arc::clone(&meta), Arc::clone(&clock), channels, &metrics);
         let local = store.clone().map(|store| Arc::new(LocalShards::new(id, Arc::clone(&meta), store)));
         let handoff = open_handoff(&env, &config).await?;
+        let memory = query_memory(&env, &config, &metrics);
         server.complete(Parts {
             meta: Arc::clone(&meta),
             local: local.clone(),
             peers: Arc::clone(&peers),
             handoff: handoff.clone(),
+            memory: Arc::clone(&memory),
         });
         background.push(env.spawn(Arc::clone(&peers).run_heartbeats()));
         if let Some(local) = &local {
@@ -165,6 +168,7 @@ impl Node {
             buckets_max: config.select_buckets_max,
             remote_read_timeout: config.shard_reader_timeout,
             retention_autocreate: config.retention_autocreate,
+            memory,
         };
         let greeting = Arc::clone(&peers);
         let statements =
@@ -238,6 +242,15 @@ async fn open_store(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow
     let copy = env.clone();
     let store = env.blocking(move || Store::open(copy, store_config)).await?;
     Ok(Some(Arc::new(store)))
+}
+
+/// The memory of queries: what the configuration says, else a quarter of what there is.
+fn query_memory(env: &Env, config: &DataNodeConfig, metrics: &Metrics) -> Arc<QueryMemory> {
+    let bytes_max = match config.query_memory_max {
+        0 => (env.memory_bytes() / 4).max(QUERY_MEMORY_MIN),
+        bytes_max => bytes_max,
+    };
+    QueryMemory::new(bytes_max, metrics)
 }
 
 async fn start_meta_node(
@@ -479,17 +492,7 @@ fn shard_work(
     if config.retention_enabled {
         tasks.push(env.spawn(expire::run_retention(env.clone(), Arc::clone(meta), config.retention_interval)));
     }
-    let (env_, store) = (env.clone(), Arc::clone(local.store()));
-    tasks.push(env.spawn(async move {
-        loop {
-            tokio::time::sleep(MAINTAIN_INTERVAL).await;
-            let store = Arc::clone(&store);
-            let done = env_.blocking(move || store.maintain()).await;
-            for (shard, error) in done.errors {
-                tracing::warn!(shard = shard.0, %error, "a shard was not flushed or merged");
-            }
-        }
-    }));
+    tasks.push(env.spawn(cluster::upkeep::run(env.clone(), Arc::clone(local.store()), metrics.clone())));
     tasks
 }
 

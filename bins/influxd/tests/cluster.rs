@@ -3,13 +3,17 @@
 //! Every test has addresses of its own (127.20.<test>.<node>), so that tests run side by side. The number of rounds of
 //! the kill test is `MAINSTEM_KILL_ROUNDS` (2 by default, more by hand).
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Cluster, until};
+use testkit::http::{Connection, encode};
+use testkit::{Cluster, Node, until};
 
 /// A cluster that is not formed yet, and the folder it lives in.
 fn cluster(test: u8, nodes: u8) -> (Cluster, TempDir) {
@@ -423,6 +427,98 @@ fn a_directory_in_use_is_refused() {
         anyhow::ensure!(refused.contains("in use by another process"), "{refused}");
         anyhow::ensure!(cluster.nodes[0].answers());
         Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// Flips a bit in the middle of the first log segment of the node's only shard.
+fn damage_log(node: &Node) -> anyhow::Result<()> {
+    let log = node.dir().join("data/d/autogen/1/log");
+    let segment = std::fs::read_dir(&log)?.next().context("a segment")??.path();
+    let mut bytes = std::fs::read(&segment)?;
+    bytes[70] ^= 1;
+    Ok(std::fs::write(&segment, bytes)?)
+}
+
+#[test]
+fn a_damaged_log_is_reported() {
+    let (mut cluster, _dir) = cluster(16, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.nodes[0].write_ok("d", "", b"m v=1i 1")?;
+        cluster.nodes[0].write_ok("d", "", b"m v=2i 2")?;
+        cluster.stop(0)?;
+        damage_log(&cluster.nodes[0])?;
+        cluster.start(0, &[])?;
+        until("the damage is reported", Duration::from_secs(10), || {
+            let log = cluster.nodes[0].log_tail(50);
+            let is_told = log.contains("a shard is damaged") && log.contains("write-ahead log lost records");
+            Ok(is_told.then_some(()))
+        })?;
+        // What comes after the damage is there, and the node goes on.
+        anyhow::ensure!(cluster.nodes[0].rows("d", "SELECT v FROM m")?.len() == 1);
+        cluster.nodes[0].write_ok("d", "", b"m v=3i 3")
+    })();
+    check(&cluster, done);
+}
+
+/// A number on the node's page of metrics.
+fn metric(node: &Node, name: &str) -> anyhow::Result<i64> {
+    let answer = Connection::open(&node.at(8086))?.request("GET", "/metrics", b"")?;
+    let line = answer.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(line.with_context(|| format!("{name} in {}", answer.body))?.parse()?)
+}
+
+#[test]
+fn a_query_whose_client_leaves_ends() {
+    let (mut cluster, _dir) = cluster(17, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let node = &cluster.nodes[0];
+        node.query("", "CREATE DATABASE d")?;
+        node.write_ok("d", "", b"m v=1i 1")?;
+        let windows = "SELECT mean(v) FROM m WHERE time >= 0 AND time < 3000d GROUP BY time(1u)";
+        let windows = encode(windows);
+        let mut client = TcpStream::connect(node.at(8086))?;
+        write!(client, "GET /query?db=d&q={windows} HTTP/1.1\r\nHost: x\r\n\r\n")?;
+        until("the query takes memory", Duration::from_secs(20), || {
+            Ok((metric(node, "query_memory_bytes")? > 1_000_000).then_some(()))
+        })?;
+        drop(client);
+        until("the memory is given back", Duration::from_secs(5), || {
+            Ok((metric(node, "query_memory_bytes")? == 0).then_some(()))
+        })?;
+        // It ended because of its client, not because of its limit.
+        anyhow::ensure!(metric(node, "queries_out_of_memory_total")? == 0);
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn points_all_over_time_stop_nobody_else() {
+    let (mut cluster, _dir) = cluster(18, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let node = &cluster.nodes[0];
+        node.query("", "CREATE DATABASE d")?;
+        node.write_ok("d", "", b"m v=1i 1")?;
+        // A week each: one shard group for each point.
+        let lines: String = (1..3_000).map(|week| format!("m v=1i {}\n", week * 604_800)).collect();
+        std::thread::scope(|scope| {
+            let garbage = scope.spawn(|| node.write("d", "&precision=s", lines.as_bytes()));
+            let began = std::time::Instant::now();
+            let mut done = 0;
+            while !garbage.is_finished() {
+                node.write_ok("d", "", format!("m v=1i {}", 2 + done).as_bytes())?;
+                node.query("", &format!("CREATE DATABASE other{done}"))?;
+                done += 1;
+            }
+            let each = began.elapsed() / done;
+            anyhow::ensure!(done > 1 && each < Duration::from_secs(2), "{done} in {:?}", began.elapsed());
+            Ok(())
+        })
     })();
     check(&cluster, done);
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use env::Env;
 use meta_client::MetaClient;
 use model::{NodeId, ShardId, Stamp};
 use parking_lot::Mutex;
@@ -66,12 +67,21 @@ pub struct LocalShards {
     started_at: AtomicU64,
     /// What is known better than by `started_at`.
     known: Mutex<HashMap<ShardId, Trust>>,
+    /// Held by whoever makes a copy: one after the other, so that a thousand new shards do not take a thousand threads.
+    making: tokio::sync::Mutex<()>,
 }
 
 impl LocalShards {
     /// Nothing is trusted yet.
     pub fn new(me: NodeId, meta: Arc<MetaClient>, store: Arc<Store>) -> LocalShards {
-        LocalShards { me, meta, store, started_at: AtomicU64::new(u64::MAX), known: Mutex::default() }
+        LocalShards {
+            me,
+            meta,
+            store,
+            started_at: AtomicU64::new(u64::MAX),
+            known: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Learns from the metadata service which shards there were when the node started. Returns once it knows.
@@ -145,6 +155,19 @@ impl LocalShards {
         }
         let Some(open) = self.store.shard(shard) else { return Ok(None) };
         Ok(Some(open.read()?))
+    }
+
+    /// Makes the copy of a shard if there is none yet, before it is written to. Others wait for it without a thread.
+    ///
+    /// # Errors
+    /// As for [`LocalShards::open`].
+    pub async fn prepare(self: &Arc<Self>, env: &Env, shard: ShardId) -> Result<(), LocalError> {
+        if self.store.shard(shard).is_some() {
+            return Ok(());
+        }
+        let _one = self.making.lock().await;
+        let local = Arc::clone(self);
+        env.blocking(move || local.open(shard).map(drop)).await
     }
 
     /// Writes to a copy, which is made when there is none yet. Blocks until it is durable.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::Env;
+use futures_util::StreamExt;
 use hinted_handoff::Queues;
 use meta::{Command, Owner, Reply};
 use meta_client::MetaClient;
@@ -32,6 +33,8 @@ use crate::route::{self, Routed};
 
 /// How often missing groups are made before the writer gives up.
 const ROUTE_ATTEMPTS_MAX: usize = 4;
+/// Shards of one request that are written to at a time. One with points all over time must not take every thread.
+const SHARDS_AT_ONCE: usize = 16;
 
 /// Why a write was not acknowledged, by what the client should do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,10 +177,10 @@ impl PointsWriter {
         let (parts, beyond) = self.route(db, rp, batch).await?;
         let stamp = self.clock.stamp(self.peers.me());
         let shards = parts.into_iter().map(|(shard, batch)| self.write_shard(shard, stamp, level, batch));
-        let answers = futures_util::future::join_all(shards).await;
+        let mut answers = futures_util::stream::iter(shards).buffered(SHARDS_AT_ONCE);
         let mut refused = Dropped::default();
         let mut failure = None;
-        for answer in answers {
+        while let Some(answer) = answers.next().await {
             match answer {
                 Ok(dropped) => {
                     refused.rows += dropped.rows;
@@ -316,10 +319,15 @@ impl PointsWriter {
             let text = format!("this node holds no shards, not even {}", write.shard);
             return OwnerAnswer { outcome: Outcome::Failed(text), dropped: Dropped::default(), busy: false };
         };
-        let written = self
-            .env
-            .blocking(move || local.write(write.shard, write.stamp, &write.batch, Some(&write.record), Origin::Client));
-        match written.await {
+        let written = match local.prepare(&self.env, write.shard).await {
+            Ok(()) => {
+                let work =
+                    move || local.write(write.shard, write.stamp, &write.batch, Some(&write.record), Origin::Client);
+                self.env.blocking(work).await
+            }
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(written) => OwnerAnswer {
                 outcome: Outcome::Written,
                 dropped: Dropped { rows: written.dropped, reason: written.reason.map(|reason| reason.to_string()) },

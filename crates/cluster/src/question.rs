@@ -13,6 +13,7 @@ use plan::rewrite::SeriesStatement;
 use plan::{Schema, ShardPlan};
 use wire::v1;
 
+use crate::budget::Query;
 use crate::fan_out::AskError;
 use crate::local::{LocalError, LocalShards};
 use crate::shard_server;
@@ -135,13 +136,14 @@ pub async fn select(
     shards: &[ShardId],
     plan: &Arc<ShardPlan>,
     accept_behind: bool,
+    query: &Query,
 ) -> Result<Partial, SelectError> {
     let runs = shards.iter().map(|shard| {
-        let (local, plan, shard) = (Arc::clone(local), Arc::clone(plan), *shard);
+        let (local, plan, shard, mut budget) = (Arc::clone(local), Arc::clone(plan), *shard, query.budget());
         env.blocking(move || match local.read(shard, accept_behind)? {
             Some(reader) => {
                 let source = ShardSource::new(reader, &plan.measurement);
-                Ok(exec::run_shard(&plan, &source, &mut QueryBudget::default())?)
+                Ok(exec::run_shard(&plan, &source, &mut budget)?)
             }
             None => Ok(Partial::default()),
         })
@@ -155,31 +157,6 @@ pub async fn select(
         }
     }
     Ok(merged.unwrap_or_default())
-}
-
-/// Memory that one part of a query may hold at a time, bytes.
-pub const QUERY_BYTES_MAX: usize = 4 << 30;
-
-/// What one part of a query may use.
-#[derive(Debug, Default)]
-pub struct QueryBudget {
-    bytes: usize,
-}
-
-impl exec::Budget for QueryBudget {
-    fn rows(&mut self, _: usize) -> Result<(), exec::Refusal> {
-        Ok(())
-    }
-
-    fn grow(&mut self, bytes: usize) -> Result<(), exec::Refusal> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > QUERY_BYTES_MAX {
-            return Err(
-                format!("query needs more than {QUERY_BYTES_MAX} bytes of memory; narrow its time range").into()
-            );
-        }
-        Ok(())
-    }
 }
 
 /// Schemas as messages.

@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status};
 use wire::v1;
 use wire::v1::fault::Kind;
 
+use crate::budget::QueryMemory;
 use crate::local::{LocalError, LocalShards, Trust};
 use crate::peers::Peers;
 use crate::question::{self, SchemaAnswer, SeriesAnswer};
@@ -56,6 +57,8 @@ pub struct Parts {
     pub peers: Arc<Peers>,
     /// Its hints, if it keeps any.
     pub handoff: Option<Arc<Queues>>,
+    /// What queries may use.
+    pub memory: Arc<QueryMemory>,
 }
 
 /// The service that peers call. It serves Raft from the beginning, for a node becomes a member by it, and the rest once
@@ -103,7 +106,10 @@ impl ShardServer {
     async fn take_write(&self, parts: &Parts, request: v1::WriteShardRequest) -> Result<storage::Written, v1::Fault> {
         let local = parts.local()?;
         let env = self.env.clone();
-        let task = self.env.spawn(async move { env.blocking(move || write(&local, &request)).await });
+        let task = self.env.spawn(async move {
+            local.prepare(&env, ShardId(request.shard)).await.map_err(|error| fault(&error))?;
+            env.blocking(move || write(&local, &request)).await
+        });
         task.await.unwrap_or_else(|| Err(v1::Fault::new(Kind::Retry, "the write was interrupted")))
     }
 }
@@ -233,7 +239,9 @@ impl Peer for ShardServer {
             (Ok(local), Ok(plan)) => {
                 let shards = shard_ids(&request.shards);
                 let plan = Arc::new(plan);
-                let partial = question::select(&self.env, &local, &shards, &plan, request.accept_behind).await;
+                // Over when the caller gives up, for then this future is dropped.
+                let query = parts.memory.begin();
+                let partial = question::select(&self.env, &local, &shards, &plan, request.accept_behind, &query).await;
                 partial.map(|partial| Bytes::from(partial.encode())).map_err(|error| error.to_fault())
             }
             (Err(fault), _) => Err(fault),

@@ -24,6 +24,7 @@ use model::{NodeId, ShardId, TimeRange};
 use telemetry::{Counter, Gauge, Metrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::budget::QueryMemory;
 use crate::fan_out::{Ask, AskError, FanOutError, Gathered, gather};
 use crate::local::LocalShards;
 use crate::peers::{PeerError, Peers};
@@ -36,7 +37,7 @@ const CHUNKS_WAITING_MAX: usize = 8;
 const REMOTE_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Limits of queries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct QueryLimits {
     /// Queries that run at once; 0 for no limit.
     pub concurrent_max: usize,
@@ -48,6 +49,8 @@ pub struct QueryLimits {
     pub remote_read_timeout: Duration,
     /// Whether `CREATE DATABASE` makes a policy.
     pub retention_autocreate: bool,
+    /// Memory of all queries of this node.
+    pub memory: Arc<QueryMemory>,
 }
 
 /// What a request brings along with its statements.

@@ -67,6 +67,8 @@ pub struct DataNodeConfig {
     pub concurrent_queries_max: usize,
     /// Windows that one `SELECT` may have; 0 for no limit.
     pub select_buckets_max: usize,
+    /// Memory of all queries together, bytes; 0 for a share of the machine's.
+    pub query_memory_max: u64,
     /// Whether writes for unreachable owners are kept.
     pub handoff_enabled: bool,
     /// Where they are kept.
@@ -156,6 +158,7 @@ impl DataNodeConfig {
             query_timeout: settings.duration("cluster", "query-timeout"),
             concurrent_queries_max: count(settings, "cluster", "max-concurrent-queries")?,
             select_buckets_max: count(settings, "cluster", "max-select-buckets")?,
+            query_memory_max: count(settings, "cluster", "max-query-memory")? as u64,
             handoff_enabled: settings.bool("hinted-handoff", "enabled").unwrap_or(true),
             handoff_dir: settings.text("hinted-handoff", "dir").into(),
             handoff_bytes_max: count(settings, "hinted-handoff", "max-size")? as u64,

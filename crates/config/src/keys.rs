@@ -131,6 +131,7 @@ pub const KEYS: &[Key] = &[
     key("cluster", "query-timeout", Duration, "0s"),
     key("cluster", "max-concurrent-queries", Int, "0"),
     key("cluster", "max-select-buckets", Int, "0"),
+    key("cluster", "max-query-memory", Size, "0"),
     inert("cluster", "max-select-point", Int, "0", NOT_YET),
     inert("cluster", "max-select-series", Int, "0", NOT_YET),
     inert("cluster", "log-queries-after", Duration, "0s", NOT_YET),

@@ -68,6 +68,11 @@ impl Env {
         self.clock.monotonic()
     }
 
+    /// The memory that this process may use: that of the machine, or less where a control group says so. Simulated, 4 GiB.
+    pub fn memory_bytes(&self) -> u64 {
+        if self.is_simulated() { 4 << 30 } else { real::memory_bytes() }
+    }
+
     /// The file system.
     pub fn fs(&self) -> &Arc<dyn Fs> {
         &self.fs

@@ -128,6 +128,14 @@ impl Fs for RealFs {
     }
 }
 
+/// The memory of the machine, or the limit of the control group.
+pub(crate) fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    let all = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
+    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    limit.and_then(|limit| limit.trim().parse().ok()).map_or(all, |limit: u64| limit.min(all))
+}
+
 /// Holding the file holds the lock.
 #[derive(Debug)]
 struct RealLock(#[expect(dead_code, reason = "closing the file releases the lock")] fs::File);

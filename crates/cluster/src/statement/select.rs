@@ -11,8 +11,9 @@ use model::TimeRange;
 use plan::{Catalog, Input, PlanContext, SelectPlan, ShardPlan};
 use wire::v1;
 
+use crate::budget::Query;
 use crate::fan_out::{Ask, AskError};
-use crate::question::{self, QueryBudget};
+use crate::question;
 use crate::statement::into::Writing;
 use crate::statement::{Answers, QueryContext, StatementError, Statements, ask_error};
 
@@ -34,8 +35,10 @@ impl Statements {
             Some(target) => Some(Writing::new(self, target, context).await?),
             None => None,
         };
-        let partials = self.partials(&plan, context).await?;
-        let mut pieces = self.finish(plan, partials);
+        // Over when this future is dropped: by its end, by its client, by a time limit.
+        let query = self.limits.memory.begin();
+        let partials = self.partials(&plan, context, &query).await?;
+        let mut pieces = self.finish(plan, partials, &query);
         while let Some(piece) = pieces.recv().await {
             let Piece { series, continues } = piece?;
             match &mut writing {
@@ -117,15 +120,17 @@ impl Statements {
         self: &'a Arc<Self>,
         plan: &'a Arc<SelectPlan>,
         context: &'a QueryContext,
+        query: &'a Query,
     ) -> Pin<Box<dyn Future<Output = Result<Partials, StatementError>> + Send + 'a>> {
         Box::pin(async move {
             let mut subqueries = Vec::with_capacity(plan.subqueries.len());
             for subquery in &plan.subqueries {
                 let subquery = Arc::new(subquery.clone());
-                let partials = self.partials(&subquery, context).await?;
+                let partials = self.partials(&subquery, context, query).await?;
+                let (finishing, mut collecting) = (query.budget(), query.budget());
                 let collect = move || {
-                    let pieces = exec::finish(&subquery, partials, Box::new(QueryBudget::default()))?;
-                    SubqueryRows::collect(&subquery, pieces, &mut QueryBudget::default())
+                    let pieces = exec::finish(&subquery, partials, Box::new(finishing))?;
+                    SubqueryRows::collect(&subquery, pieces, &mut collecting)
                 };
                 let rows =
                     self.env.blocking(collect).await.map_err(|error| StatementError::Wrong(error.to_string()))?;
@@ -137,11 +142,12 @@ impl Statements {
                 for input in &output.inputs {
                     match input {
                         Input::Shards { database, retention_policy, plan } => {
-                            parts.extend(self.select_shards(database, retention_policy, plan, context).await?);
+                            parts.extend(self.select_shards(database, retention_policy, plan, context, query).await?);
                         }
                         Input::Subquery { index, plan: below } => {
                             let (rows, below) = (Arc::clone(&subqueries[*index]), below.clone());
-                            let work = move || exec::run_subquery(&below, &rows, &mut QueryBudget::default());
+                            let mut budget = query.budget();
+                            let work = move || exec::run_subquery(&below, &rows, &mut budget);
                             let partial = self.env.blocking(work).await;
                             parts.push(partial.map_err(|error| StatementError::Wrong(error.to_string()))?);
                         }
@@ -160,6 +166,7 @@ impl Statements {
         rp: &str,
         plan: &ShardPlan,
         context: &QueryContext,
+        query: &Query,
     ) -> Result<Vec<Partial>, StatementError> {
         let range: TimeRange = plan.range;
         let shards = self.shards(db, rp, range, context);
@@ -168,16 +175,22 @@ impl Statements {
         let gathered = self
             .gather(&shards, context, |ask| {
                 let (plan, encoded) = (Arc::clone(&plan), encoded.clone());
-                async move { self.select_at(ask, &plan, encoded).await }
+                async move { self.select_at(ask, &plan, encoded, query).await }
             })
             .await?;
         Ok(gathered.answers)
     }
 
-    async fn select_at(&self, ask: Ask, plan: &Arc<ShardPlan>, encoded: Bytes) -> Result<Partial, AskError> {
+    async fn select_at(
+        &self,
+        ask: Ask,
+        plan: &Arc<ShardPlan>,
+        encoded: Bytes,
+        query: &Query,
+    ) -> Result<Partial, AskError> {
         if ask.node == self.peers.me() {
             let Some(local) = &self.local else { return Err(AskError::Node("no shards here".to_owned())) };
-            let partial = question::select(&self.env, local, &ask.shards, plan, ask.accept_behind).await;
+            let partial = question::select(&self.env, local, &ask.shards, plan, ask.accept_behind, query).await;
             return partial.map_err(|error| error.to_ask_error());
         }
         let request = v1::SelectRequest {
@@ -196,10 +209,12 @@ impl Statements {
         &self,
         plan: Arc<SelectPlan>,
         partials: Partials,
+        query: &Query,
     ) -> tokio::sync::mpsc::Receiver<Result<Piece, StatementError>> {
+        let budget = query.budget();
         self.env.produce(PIECES_WAITING_MAX, move |emit| {
             let wrong = |error: exec::ExecError| StatementError::Wrong(error.to_string());
-            let pieces = match exec::finish(&plan, partials, Box::new(QueryBudget::default())) {
+            let pieces = match exec::finish(&plan, partials, Box::new(budget)) {
                 Ok(pieces) => pieces,
                 Err(error) => {
                     emit(Err(wrong(error)));

@@ -163,10 +163,13 @@ impl Core {
             (None, _) => OpenFault::Damaged(error.to_string()),
         })?;
         let is_gone = recovery.is_new && flushed != Position::START;
-        if recovery.has_losses() || is_gone {
-            *self.damage.lock() = Some(format!("write-ahead log lost records: {:?}", recovery.fenced));
+        if recovery.has_losses() {
+            let ranges = recovery.fenced.iter().filter(|fenced| fenced.cause != seglog::Cause::NeverDurable);
+            let ranges: Vec<_> = ranges.map(|fenced| format!("{} to {}", fenced.start, fenced.end)).collect();
+            *self.damage.lock() = Some(format!("write-ahead log lost records at {}", ranges.join(", ")));
         }
         if is_gone {
+            *self.damage.lock() = Some("write-ahead log is gone".to_owned());
             // Positions of a new log start over.
             manifest.flushed = Position::START;
             manifest.store(&self.env, &self.dir).map_err(|error| OpenFault::Disk(error.to_string()))?;
