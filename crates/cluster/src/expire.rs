@@ -74,3 +74,37 @@ pub async fn run_retention(env: Env, meta: Arc<MetaClient>, interval: Duration) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use meta::{Incarnation, LeaderFacts, PolicySpec};
+    use model::MetaIndex;
+
+    use super::*;
+
+    fn apply(data: &mut Data, command: &Command) {
+        let facts = LeaderFacts { now: Timestamp(0), random: 1, shard_groups_max: 0 };
+        data.apply(MetaIndex(data.index().0 + 1), &facts, command).expect("a command that is carried out");
+    }
+
+    #[test]
+    fn only_shards_that_the_metadata_has_known_and_dropped_are_dropped() {
+        let (mut data, on_disk) = (Data::default(), [ShardId(1), ShardId(2)]);
+        assert_eq!(dropped(&data, &on_disk), [], "a node that knows nothing yet");
+        let node = Command::CreateDataNode {
+            incarnation: Incarnation(1),
+            http_addr: "n:8086".to_owned(),
+            tcp_addr: "n:8088".to_owned(),
+            passive: false,
+        };
+        let policy = Some(PolicySpec::automatic());
+        apply(&mut data, &node);
+        apply(&mut data, &Command::CreateDatabase { name: "d".to_owned(), policy, explicit: false });
+        let (database, policy) = ("d".to_owned(), "autogen".to_owned());
+        apply(&mut data, &Command::CreateShardGroups { database, policy, instants: vec![Timestamp(0)] });
+        assert_eq!(data.shard_id_max(), ShardId(1));
+        assert_eq!(dropped(&data, &on_disk), []);
+        apply(&mut data, &Command::DropDatabase { name: "d".to_owned() });
+        assert_eq!(dropped(&data, &on_disk), [ShardId(1)], "the second may be newer than this copy");
+    }
+}
