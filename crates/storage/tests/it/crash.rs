@@ -1,5 +1,6 @@
 //! The power goes, the disk refuses, the disk is full: at every operation, on a simulated disk.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use env::Env;
@@ -167,6 +168,32 @@ fn a_power_cut_at_any_operation_loses_nothing_acked() {
             check_after(&disk, &client, created, &format!("power off at {after}, {loss:?}"));
         }
     }
+}
+
+#[test]
+fn a_power_cut_while_a_flush_gives_back_segments_loses_nothing_acked() {
+    let log = Path::new("/data/store/db/rp/3/log");
+    let mut after = 0;
+    let mut is_over = false;
+    while !is_over {
+        for loss in [LossModel::LoseAll, LossModel::KeepAll, LossModel::Random] {
+            let disk = SimDisk::new(after);
+            let store = Store::open(env(&disk), config()).expect("a store");
+            store.create_shard(SHARD, "db", "rp").expect("made");
+            let shard = store.shard(SHARD).expect("made above");
+            let mut client = Client::default();
+            (0..60).for_each(|_| client.write(&shard).expect("written"));
+            // What is in memory stands in several files of the log.
+            assert!(env(&disk).fs().list(log).expect("listed").len() > 2);
+            disk.arm(Fuse { kinds: Fuse::CHANGES, after, effect: Effect::PowerOff });
+            is_over = shard.flush().is_ok() && !disk.is_off();
+            drop((store, shard));
+            disk.crash(loss);
+            check_after(&disk, &client, true, &format!("power off at operation {after} of a flush, {loss:?}"));
+        }
+        after += 1;
+    }
+    assert!(after > 8, "{after} operations");
 }
 
 #[test]
