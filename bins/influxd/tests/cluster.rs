@@ -149,6 +149,29 @@ fn a_database_is_there_at_once_on_every_node() {
 }
 
 #[test]
+fn a_change_of_the_default_policy_holds_at_once_on_every_node() {
+    let (mut cluster, _dir) = cluster(16, 3);
+    let done = (|| {
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d WITH DURATION 1h REPLICATION 1 NAME short")?;
+        for round in 0..10usize {
+            let (here, there) = (&cluster.nodes[round % 3], &cluster.nodes[(round + 1) % 3]);
+            here.query("", "CREATE RETENTION POLICY long ON d DURATION INF REPLICATION 1 DEFAULT")?;
+            // The other policy keeps nothing that is so old.
+            there.write_ok("d", "", b"m v=1i 1")?;
+            here.query("", "ALTER RETENTION POLICY short ON d DEFAULT")?;
+            let answer = there.write("d", "", b"m v=1i 1")?;
+            anyhow::ensure!(answer.status == 400, "round {round}: {answer:?}");
+            here.query("", "DROP RETENTION POLICY long ON d")?;
+            let names = there.rows("", "SHOW RETENTION POLICIES ON d")?;
+            anyhow::ensure!(names.len() == 1, "round {round}: {names:?}");
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
 fn everything_survives_a_kill_of_all_nodes() {
     let (mut cluster, _dir) = cluster(5, 3);
     let written = (|| {

@@ -234,9 +234,30 @@ impl Peers {
         futures_util::future::join_all(others.map(|node| self.heartbeat(node))).await;
     }
 
+    /// Has every data node that answers catch up with the metadata of this one; waits until all have, at most `within`.
+    /// Whoever cannot in time follows the metadata service by itself.
+    pub async fn spread_metadata(&self, within: Duration) {
+        let data = self.meta.data();
+        let others = data.data_nodes().map(|node| node.id).filter(|id| *id != self.me && self.is_up(*id));
+        let asked =
+            others.map(|node| async move {
+                let Ok(address) = self.address(node) else { return };
+                let request = v1::StateRequest { header: self.header(), catch_up: true };
+                // Not `Peers::call`: who is late with the metadata takes writes all the same and is not down.
+                let answer = call(&self.channels, &address, Lane::Control, within, |mut peer| async move {
+                    peer.state(request).await
+                });
+                match answer.await {
+                    Ok(answer) => self.heard(answer.header.as_ref()),
+                    Err(error) => tracing::debug!(node = node.0, %error, "a node has not caught up"),
+                }
+            });
+        futures_util::future::join_all(asked).await;
+    }
+
     async fn heartbeat(&self, node: NodeId) {
         let Ok(address) = self.address(node) else { return };
-        let request = v1::StateRequest { header: self.header() };
+        let request = v1::StateRequest { header: self.header(), catch_up: false };
         let answer = call(&self.channels, &address, Lane::Control, HEARTBEAT_TIMEOUT, |mut peer| async move {
             peer.state(request).await
         });

@@ -374,7 +374,10 @@ impl Peer for ShardServer {
 
     async fn state(&self, request: Request<v1::StateRequest>) -> Result<Response<v1::StateReply>, Status> {
         let request = request.into_inner();
-        self.note(request.header.as_ref());
+        match request.catch_up {
+            true => self.parts()?.heard(request.header.as_ref()).await,
+            false => self.note(request.header.as_ref()),
+        }
         let sender = NodeId(request.header.map_or(0, |header| header.sender));
         let handoff = self.parts()?.handoff.as_ref();
         let queues = handoff.map(|handoff| handoff.stats()).unwrap_or_default();

@@ -69,7 +69,7 @@ async fn start() -> (Env, String, watch::Sender<bool>) {
 }
 
 async fn state(channels: &Channels, address: &str) -> Result<v1::StateReply, CallError> {
-    let request = v1::StateRequest { header: Some(v1::Header { meta_index: 7, clock: 8, sender: 9 }) };
+    let request = v1::StateRequest { header: Some(v1::Header { meta_index: 7, clock: 8, sender: 9 }), catch_up: false };
     call(channels, address, Lane::Control, SOON, |mut peer| async move { peer.state(request).await }).await
 }
 

@@ -1,6 +1,9 @@
 //! Changing the metadata.
 //!
-//! Every change is one command of the metadata service, which decides it; nothing is decided from this node's copy.
+//! Every change is one command of the metadata service, which decides it; nothing is decided from this node's copy. It
+//! is answered once every data node that this one can reach has heard of it. What a copy lacks is asked for before it is
+//! refused, but a default policy that was another one a moment ago is found and wrong, and the client's next write may go
+//! through any node.
 
 use std::time::Duration;
 
@@ -11,6 +14,10 @@ use meta::{Command, PolicySpec, PolicyUpdate};
 use model::{NodeId, ShardId};
 
 use super::{QueryContext, StatementError, Statements};
+
+/// How long the answer to a change waits for other nodes to hear of it. One that has the metadata service out of reach
+/// holds up every change for so long; one that is down holds up none.
+const SPREAD_MAX: Duration = Duration::from_secs(1);
 
 /// Name of the policy that a database gets when none is asked for.
 const AUTOMATIC_POLICY: &str = "autogen";
@@ -40,6 +47,8 @@ impl Statements {
             Command::DropDatabase { .. } | Command::DropRetentionPolicy { .. } | Command::DropShard { .. }
         );
         self.meta.propose(command).await?;
+        // The client's next request may go to any node.
+        self.peers.spread_metadata(SPREAD_MAX).await;
         if drops_points {
             self.report_absent()?;
         }

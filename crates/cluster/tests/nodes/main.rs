@@ -3,7 +3,7 @@
 
 mod harness;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::WriteFailure;
 use cluster::hints::HintSender;
@@ -12,7 +12,7 @@ use cluster::points_writer::encode_hint;
 use hinted_handoff::Sender;
 use meta::{Command, PolicySpec};
 use model::result::Value;
-use model::{ConsistencyLevel, ShardId, Stamp, Timestamp};
+use model::{ConsistencyLevel, NodeId, ShardId, Stamp, Timestamp};
 use rpc::peer::peer_server::Peer;
 use tonic::Request;
 use wire::v1;
@@ -85,6 +85,39 @@ async fn what_the_copy_lacks_is_asked_for_before_it_is_refused() {
     service.decide(&create).outcome.expect("made");
     node.write("p", ConsistencyLevel::All, &[1]).await.expect("written");
     assert!(!node.writer.database_exists("nowhere").await);
+}
+
+#[tokio::test]
+async fn a_change_is_answered_once_the_other_nodes_have_heard_of_it() {
+    let cluster = Cluster::start(3).await;
+    let [first, others @ ..] = cluster.nodes.as_slice() else { panic!("three nodes") };
+    let default = |index: usize| {
+        let data = others[index].meta.data();
+        data.policy("d", "").map(|policy| policy.name.to_string()).unwrap_or_default()
+    };
+    for (statement, want) in [
+        ("CREATE DATABASE d", "autogen"),
+        ("CREATE RETENTION POLICY p ON d DURATION 1h REPLICATION 1 DEFAULT", "p"),
+        ("ALTER RETENTION POLICY autogen ON d DEFAULT", "autogen"),
+        ("DROP RETENTION POLICY p ON d", "autogen"),
+        ("DROP DATABASE d", ""),
+    ] {
+        first.query("", statement).await.expect("decided");
+        assert_eq!([default(0), default(1)], [want, want], "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_does_not_wait_for_nodes_that_cannot_hear_of_it() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.nodes[1].cut_off(true);
+    cluster.nodes[2].fall_silent().await;
+    let began = Instant::now();
+    cluster.nodes[0].query("", "CREATE DATABASE d").await.expect("decided");
+    assert!(began.elapsed() < PATIENCE / 3, "{:?}", began.elapsed());
+    assert!(cluster.nodes[0].meta.data().database("d").is_some());
+    // Who is only late is not down.
+    assert!(cluster.nodes[0].peers.is_up(NodeId(2)));
 }
 
 #[tokio::test]
@@ -257,6 +290,23 @@ async fn copies_become_equal_though_every_hint_is_lost() {
     eventually("whole", async || second.local.trust(shard).is_ok_and(|trust| trust == Trust::Whole)).await;
     assert_eq!(second.row_count(), 3);
     repair.abort();
+}
+
+#[tokio::test]
+async fn a_change_of_the_default_policy_holds_for_the_next_write_through_any_node() {
+    let cluster = Cluster::start(2).await;
+    let [first, second] = cluster.nodes.as_slice() else { panic!("two nodes") };
+    first.query("", "CREATE DATABASE d WITH DURATION 1h REPLICATION 1 NAME short").await.expect("made");
+    // The old policy refuses what is so old.
+    assert!(matches!(
+        second.write("", ConsistencyLevel::All, &[1]).await,
+        Err(WriteFailure::Partial { dropped: 1, .. })
+    ));
+    first.query("", "CREATE RETENTION POLICY long ON d DURATION INF REPLICATION 1 DEFAULT").await.expect("made");
+    assert_eq!(second.write("", ConsistencyLevel::All, &[1]).await, Ok(()));
+    first.query("", "DROP RETENTION POLICY long ON d").await.expect("dropped");
+    let written = second.write("", ConsistencyLevel::All, &[2]).await;
+    assert!(written.is_err(), "there is no default policy any more: {written:?}");
 }
 
 #[tokio::test]
