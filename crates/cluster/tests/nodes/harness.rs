@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cluster::budget::QueryMemory;
 use cluster::shard_server::Parts;
 use cluster::{
     HybridClock, LocalShards, Peers, PointsWriter, QueryContext, QueryLimits, Repair, ShardServer, Statements,
@@ -180,12 +181,14 @@ impl Node {
             WRITE_MAX,
             &metrics,
         );
+        let memory = QueryMemory::new(1 << 30, &metrics);
         let limits = QueryLimits {
             concurrent_max: 0,
             timeout: Duration::ZERO,
             buckets_max: 0,
             remote_read_timeout: Duration::ZERO,
             retention_autocreate: true,
+            memory: Arc::clone(&memory),
         };
         let statements = Statements::new(
             env.clone(),
@@ -202,6 +205,7 @@ impl Node {
             local: Some(Arc::clone(&local)),
             peers: Arc::clone(&peers),
             handoff: Some(Arc::clone(&handoff)),
+            memory,
         });
         let (stop, stopped) = watch::channel(false);
         let app = rpc::server::routes(server.clone());
