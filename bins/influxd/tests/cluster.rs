@@ -465,7 +465,7 @@ fn damage_log(node: &Node) -> anyhow::Result<()> {
 
 #[test]
 fn a_damaged_log_is_reported() {
-    let (mut cluster, _dir) = cluster(16, 1);
+    let (mut cluster, _dir) = cluster(19, 1);
     let done = (|| {
         cluster.start(0, &[])?;
         cluster.nodes[0].query("", "CREATE DATABASE d")?;

@@ -29,7 +29,7 @@ use crate::ack::{Acks, Outcome, Verdict};
 use crate::clock::HybridClock;
 use crate::local::{LocalError, LocalShards};
 use crate::peers::{PeerError, Peers};
-use crate::route::{self, Routed};
+use crate::route::{self, Beyond, Routed};
 
 /// How often missing groups are made before the writer gives up.
 const ROUTE_ATTEMPTS_MAX: usize = 4;
@@ -195,11 +195,8 @@ impl PointsWriter {
             return Err(failure);
         }
         match refused.reason {
-            Some(reason) => Err(WriteFailure::Partial { reason, dropped: refused.rows + beyond }),
-            None if beyond > 0 => {
-                let reason = "points beyond retention policy".to_owned();
-                Err(WriteFailure::Partial { reason, dropped: beyond })
-            }
+            Some(reason) => Err(WriteFailure::Partial { reason, dropped: refused.rows + beyond.rows }),
+            None if beyond.rows > 0 => Err(WriteFailure::Partial { reason: beyond.reason, dropped: beyond.rows }),
             None => Ok(()),
         }
     }
@@ -210,7 +207,7 @@ impl PointsWriter {
         db: &str,
         rp: &str,
         mut batch: Batch,
-    ) -> Result<(Vec<(ShardId, Batch)>, usize), WriteFailure> {
+    ) -> Result<(Vec<(ShardId, Batch)>, Beyond), WriteFailure> {
         let now = self.env.now();
         let mut refreshed = false;
         for _ in 0..ROUTE_ATTEMPTS_MAX {
@@ -229,7 +226,7 @@ impl PointsWriter {
             let name = policy.name.to_string();
             let routed = self.env.blocking(move || route::route(batch, &policy, now)).await;
             let (instants, back) = match routed {
-                Routed::Parts { parts, dropped } => return Ok((parts, dropped)),
+                Routed::Parts { parts, beyond } => return Ok((parts, beyond)),
                 Routed::Missing { instants, batch } => (instants, batch),
             };
             batch = back;

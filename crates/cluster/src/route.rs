@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use meta::{RetentionPolicy, ShardGroup};
 use model::{Batch, ShardId, Table, Timestamp};
+use stdx::human::print_duration;
 
 /// Where the rows of a batch go.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub enum Routed {
         /// One batch for each shard that is touched.
         parts: Vec<(ShardId, Batch)>,
         /// Rows that the policy refuses.
-        dropped: usize,
+        beyond: Beyond,
     },
     /// Shard groups must be made for these instants first (one of each missing span, or several); the batch comes back.
     Missing {
@@ -29,6 +30,15 @@ pub enum Routed {
     },
 }
 
+/// Rows that the policy refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// How many.
+    pub rows: usize,
+    /// Which of its rules they break; the retention before the limits of writing. Empty without such rows.
+    pub reason: String,
+}
+
 /// The slice of time in which a policy takes points, as instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Accepted {
@@ -36,16 +46,19 @@ struct Accepted {
     from: i64,
     /// Last instant.
     to: i64,
+    /// First instant that is kept, whether it may be written or not.
+    kept_from: i64,
 }
 
 impl Accepted {
     fn new(policy: &RetentionPolicy, now: Timestamp) -> Accepted {
         let ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         let limit = |duration: Duration| (!duration.is_zero()).then(|| ns(duration));
-        let kept = policy.retains().map(ns);
-        let back = kept.into_iter().chain(limit(policy.past_write_limit)).min();
+        let before = |back: Option<i64>| back.map_or(i64::MIN, |back| now.0.saturating_sub(back));
+        let kept_from = before(policy.retains().map(ns));
         Accepted {
-            from: back.map_or(i64::MIN, |back| now.0.saturating_sub(back)),
+            from: kept_from.max(before(limit(policy.past_write_limit))),
+            kept_from,
             to: limit(policy.future_write_limit).map_or(i64::MAX, |ahead| now.0.saturating_add(ahead)),
         }
     }
@@ -63,12 +76,29 @@ pub fn route(batch: Batch, policy: &RetentionPolicy, now: Timestamp) -> Routed {
     if !missing.is_empty() {
         return Routed::Missing { instants: missing.into_values().collect(), batch };
     }
-    let dropped = places.iter().flatten().filter(|place| **place == DROPPED).count();
+    let rows = places.iter().flatten().filter(|place| **place == DROPPED).count();
     match shards.as_slice() {
         // The usual case: nothing is copied.
-        [only] if dropped == 0 => Routed::Parts { parts: vec![(*only, batch)], dropped },
-        _ => Routed::Parts { parts: cut(&batch, &places, &shards), dropped },
+        [only] if rows == 0 => Routed::Parts { parts: vec![(*only, batch)], beyond: Beyond::default() },
+        _ => {
+            let is_old = batch.tables.iter().flat_map(|table| &table.row_times).any(|time| *time < accepted.kept_from);
+            let reason = if rows == 0 { String::new() } else { refusal(policy, is_old) };
+            Routed::Parts { parts: cut(&batch, &places, &shards), beyond: Beyond { rows, reason } }
+        }
     }
+}
+
+/// What a client is told about rows that the policy refuses, some of which it would not keep if `is_old`.
+fn refusal(policy: &RetentionPolicy, is_old: bool) -> String {
+    if is_old {
+        return "points beyond retention policy".to_owned();
+    }
+    let limit = |sign: &str, limit: Duration| match limit.is_zero() {
+        true => "unlimited".to_owned(),
+        false => format!("{sign}{}", print_duration(limit)),
+    };
+    let (past, future) = (limit("-", policy.past_write_limit), limit("", policy.future_write_limit));
+    format!("points outside write window ({past} to {future})")
 }
 
 struct Router<'a> {
@@ -207,8 +237,8 @@ mod tests {
     fn every_row_goes_to_the_shard_of_its_group_and_series() {
         let data = data(&[0, HOUR]);
         let times: Vec<i64> = (0..40).map(|n| n % 2 * HOUR + n).collect();
-        let Routed::Parts { parts, dropped } = routed(&data, &times, 2 * HOUR) else { panic!("groups are there") };
-        assert_eq!((dropped, parts.iter().map(|(_, part)| part.row_count()).sum::<usize>()), (0, 40));
+        let Routed::Parts { parts, beyond } = routed(&data, &times, 2 * HOUR) else { panic!("groups are there") };
+        assert_eq!((beyond.rows, parts.iter().map(|(_, part)| part.row_count()).sum::<usize>()), (0, 40));
         // Two groups of two shards each.
         assert_eq!(parts.len(), 4);
         let policy = data.policy("d", "").expect("a policy");
@@ -234,9 +264,33 @@ mod tests {
     #[test]
     fn rows_that_the_policy_does_not_keep_are_dropped_and_counted() {
         let data = data(&[30 * HOUR]);
-        let Routed::Parts { parts, dropped } = routed(&data, &[HOUR, 30 * HOUR], 30 * HOUR) else {
+        let Routed::Parts { parts, beyond } = routed(&data, &[HOUR, 30 * HOUR], 30 * HOUR) else {
             panic!("groups are there")
         };
-        assert_eq!((dropped, parts.len(), parts[0].1.row_count()), (1, 1, 1));
+        assert_eq!((beyond.rows, parts.len(), parts[0].1.row_count()), (1, 1, 1));
+        assert_eq!(beyond.reason, "points beyond retention policy");
+    }
+
+    #[test]
+    fn rows_outside_the_limits_of_writing_are_dropped_and_the_limits_named() {
+        let data = data(&[20 * HOUR, 29 * HOUR, 30 * HOUR]);
+        let mut policy = RetentionPolicy::clone(data.policy("d", "").expect("a policy"));
+        policy.past_write_limit = Duration::from_secs(3_600);
+        let refused = |policy: &RetentionPolicy, times: &[i64]| {
+            let Routed::Parts { beyond, .. } = route(batch(times), policy, Timestamp(30 * HOUR)) else {
+                panic!("groups are there")
+            };
+            (beyond.rows, beyond.reason)
+        };
+        let none = (0, String::new());
+        assert_eq!(refused(&policy, &[29 * HOUR + 1, 30 * HOUR]), none);
+        let window = "points outside write window (-1h0m0s to unlimited)".to_owned();
+        assert_eq!(refused(&policy, &[20 * HOUR, 30 * HOUR]), (1, window));
+        policy.future_write_limit = Duration::from_secs(60);
+        let window = "points outside write window (-1h0m0s to 1m0s)".to_owned();
+        assert_eq!(refused(&policy, &[30 * HOUR, 30 * HOUR + 61_000_000_000]), (1, window));
+        // What would not even be kept is told first.
+        let old = "points beyond retention policy".to_owned();
+        assert_eq!(refused(&policy, &[HOUR, 20 * HOUR, 30 * HOUR]), (2, old));
     }
 }
