@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use influxql::ast::{
-    CardinalityOf, Expr, KeyCondition, Measurement, MeasurementFilter, MeasurementName, NameOrWildcard,
+    CardinalityOf, Expr, KeyCondition, Measurement, MeasurementFilter, MeasurementName, NameOrWildcard, OnDatabase,
     ShowCardinality, ShowFieldKeys, ShowMeasurements, ShowSeries, ShowTagKeys, ShowTagValues, Source,
 };
+use meta::Data;
 use model::result::{Series, Value};
 use model::series_key::split_key;
 use model::{FieldType, Pattern, ShardId, TagFilter, TagTest, TimeRange};
@@ -15,6 +16,8 @@ use plan::rewrite::{SeriesStatement, key_filter, series_condition};
 use plan::{PlanContext, Schema};
 use rpc::Lane;
 use wire::v1;
+
+use NameOrWildcard::Wildcard;
 
 use crate::fan_out::AskError;
 use crate::question::{self, SchemaAnswer, SeriesAnswer};
@@ -108,35 +111,88 @@ impl Statements {
         context: &QueryContext,
         answers: &mut Answers,
     ) -> Result<(), StatementError> {
-        let named = match &show.on {
-            None => None,
-            Some(on) => match (&on.database, &on.retention_policy) {
-                (NameOrWildcard::Name(name), None) => Some(name.as_str()),
-                _ => return Err(StatementError::NotYet("SHOW MEASUREMENTS ON more than a database".to_owned())),
-            },
-        };
+        let meant = self.meant(SeriesStatement::ShowMeasurements, show.condition.as_ref())?;
+        let sources: Vec<Source> = show.filter.iter().map(measurement_source).collect();
+        let wanted = Wanted::new(&sources)?;
+        if let Some(on) = show.on.as_ref().filter(|on| on.retention_policy.is_some() || on.database == Wildcard) {
+            let mut rows = Vec::new();
+            for (db, rp) in self.places(on).await? {
+                for name in self.names(&db, &rp, &wanted, &meant, context).await? {
+                    rows.push([lossy(&name), db.clone(), rp.clone()].map(Value::text));
+                }
+            }
+            let mut series = Series::new("measurements", &["name", "database", "retention policy"]);
+            page(rows, show.limit, show.offset).for_each(|row| series.rows.push(row));
+            return if series.rows.is_empty() { Ok(()) } else { answers.series(series, false).await };
+        }
+        let named = show.on.as_ref().and_then(|on| match &on.database {
+            NameOrWildcard::Name(name) => Some(name.as_str()),
+            Wildcard => None,
+        });
         // Unlike for other statements, a database that does not exist has no measurements.
         let name = named.unwrap_or(&context.db);
         if !name.is_empty() && self.data_with(|data| data.database(name).map(|_| ())).await.is_none() {
             return Ok(());
         }
         let db = self.database(named, context).await?;
-        let meant = self.meant(SeriesStatement::ShowMeasurements, show.condition.as_ref())?;
-        let sources: Vec<Source> = show.filter.iter().map(measurement_source).collect();
-        let wanted = Wanted::new(&sources)?;
-        let shards = self.shards(&db, "", TimeRange::ALL, context);
-        let schemas = self.describe(&shards, &wanted, context).await?;
-        let mut names = Vec::new();
-        for name in schemas.into_keys() {
-            if meant.is_all() || !self.series_of(&shards, &name, &meant, &[], context).await?.keys.is_empty() {
-                names.push(name);
-            }
-        }
+        let names = self.names(&db, "", &wanted, &meant, context).await?;
         let mut series = Series::new("measurements", &["name"]);
         for name in page(names, show.limit, show.offset) {
             series.rows.push([Value::text(lossy(&name))]);
         }
         if series.rows.is_empty() { Ok(()) } else { answers.series(series, false).await }
+    }
+
+    /// The databases and policies that `ON` means when it names a policy or has a `*`, sorted.
+    async fn places(&self, on: &OnDatabase) -> Result<BTreeSet<(String, String)>, StatementError> {
+        let (db, rp) = match (&on.database, &on.retention_policy) {
+            (Wildcard, Some(Wildcard)) => (None, None),
+            (NameOrWildcard::Name(db), Some(Wildcard)) => (Some(db), None),
+            (NameOrWildcard::Name(db), Some(NameOrWildcard::Name(rp))) => (Some(db), Some(rp)),
+            _ => {
+                let on = format!("query 'SHOW MEASUREMENTS ON {on}' not supported. use 'ON *.*' or specify a database");
+                return Err(StatementError::Wrong(on));
+            }
+        };
+        let known = |data: &Data| {
+            let found = |name: &str| db.is_none_or(|db| db == name);
+            let databases = data.databases().iter().filter(|database| found(&database.name));
+            let policies = databases.flat_map(|database| {
+                let policies = database.policies.iter().filter(|policy| rp.is_none_or(|rp| **rp == *policy.name));
+                policies.map(|policy| (database.name.to_string(), policy.name.to_string()))
+            });
+            let places: BTreeSet<_> = policies.collect();
+            (!places.is_empty()).then_some(places)
+        };
+        let places = self.data_with(known).await;
+        match (places, db, rp) {
+            (Some(places), ..) => Ok(places),
+            (None, None, _) => Ok(BTreeSet::new()),
+            (None, Some(db), rp) if self.meta.data().database(db).is_some() => {
+                let rp = rp.map(String::as_str).unwrap_or_default();
+                Err(StatementError::Wrong(format!("retention policy not found: {rp}")))
+            }
+            (None, Some(db), _) => Err(StatementError::Wrong(format!("unknown database {db}"))),
+        }
+    }
+
+    /// The measurements of a policy, or of all policies when `rp` is empty, that have a series that is meant.
+    async fn names(
+        &self,
+        db: &str,
+        rp: &str,
+        wanted: &Wanted,
+        meant: &Meant,
+        context: &QueryContext,
+    ) -> Result<Vec<Vec<u8>>, StatementError> {
+        let shards = self.shards(db, rp, TimeRange::ALL, context);
+        let mut names = Vec::new();
+        for name in self.describe(&shards, wanted, context).await?.into_keys() {
+            if meant.is_all() || !self.series_of(&shards, &name, meant, &[], context).await?.keys.is_empty() {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     pub(super) async fn show_series(
