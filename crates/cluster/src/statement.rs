@@ -7,6 +7,7 @@
 //! The first statement that fails ends the request; those behind it answer `not executed`.
 
 mod admin;
+mod cardinality;
 mod into;
 mod schema;
 mod select;

@@ -24,7 +24,7 @@ use crate::question::{self, SchemaAnswer, SeriesAnswer};
 use crate::statement::{Answers, QueryContext, StatementError, Statements, ask_error};
 
 /// The condition of a statement about the schema: which series it means, and when.
-struct Meant {
+pub(super) struct Meant {
     filter: TagFilter,
     /// The same for a peer.
     text: String,
@@ -38,9 +38,14 @@ impl Meant {
     fn is_all(&self) -> bool {
         matches!(self.filter, TagFilter::All)
     }
+
+    /// Whether a tag value is answered.
+    pub(super) fn takes_value(&self, value: &[u8]) -> bool {
+        self.values.iter().all(|test| test.accepts(value))
+    }
 }
 
-fn lossy(bytes: &[u8]) -> String {
+pub(super) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -51,7 +56,7 @@ fn page<T>(rows: impl IntoIterator<Item = T>, limit: u64, offset: u64) -> impl I
 }
 
 /// The measurements that the sources of a statement name, and the policy that one of them names.
-struct Wanted {
+pub(super) struct Wanted {
     names: Vec<String>,
     patterns: Vec<Pattern>,
     retention_policy: Option<String>,
@@ -86,7 +91,7 @@ impl Wanted {
     }
 }
 
-fn compile(text: &str) -> Result<Pattern, StatementError> {
+pub(super) fn compile(text: &str) -> Result<Pattern, StatementError> {
     Pattern::compile(text).map_err(|error| StatementError::Wrong(format!("error parsing regexp: {error}")))
 }
 
@@ -284,7 +289,7 @@ impl Statements {
         answers: &mut Answers,
     ) -> Result<(), StatementError> {
         if !show.dimensions.is_empty() {
-            return Err(StatementError::NotYet("GROUP BY in SHOW CARDINALITY".to_owned()));
+            return self.show_grouped_cardinality(show, context, answers).await;
         }
         let counted = self.count_cardinality(show, context).await?;
         let wide = matches!(show.of, CardinalityOf::Series | CardinalityOf::Measurement);
@@ -308,6 +313,25 @@ impl Statements {
         Ok(())
     }
 
+    async fn show_grouped_cardinality(
+        &self,
+        show: &ShowCardinality,
+        context: &QueryContext,
+        answers: &mut Answers,
+    ) -> Result<(), StatementError> {
+        let db = self.database(show.database.as_deref(), context).await?;
+        let meant = self.meant(counted_as(&show.of), show.condition.as_ref())?;
+        let wanted = Wanted::new(&show.sources)?;
+        let rp = self.one_policy(&db, &wanted, context)?;
+        let counted = self.grouped_cardinality(show, (&db, &rp), (&wanted, &meant), context).await?;
+        if show.offset == 0 {
+            for series in counted {
+                answers.series(series, false).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// For each measurement how many there are of what is counted.
     async fn count_cardinality(
         &self,
@@ -322,14 +346,7 @@ impl Statements {
             return Ok(BTreeMap::new());
         }
         let db = self.database(named, context).await?;
-        let statement = match show.of {
-            CardinalityOf::Series => SeriesStatement::SeriesCardinality,
-            CardinalityOf::Measurement => SeriesStatement::MeasurementCardinality,
-            CardinalityOf::TagKey => SeriesStatement::TagKeyCardinality,
-            CardinalityOf::TagValues(_) => SeriesStatement::ShowTagValues,
-            CardinalityOf::FieldKey => SeriesStatement::FieldKeyCardinality,
-        };
-        let meant = self.meant(statement, show.condition.as_ref())?;
+        let meant = self.meant(counted_as(&show.of), show.condition.as_ref())?;
         let condition = show.condition.as_ref();
         let wanted = Wanted::new(&show.sources)?;
         // An estimate looks at the whole database, everything else at one policy.
@@ -407,7 +424,7 @@ impl Statements {
             let tags: Vec<Vec<u8>> = schema.tags().filter(|tag| keys.accepts(tag)).map(<[u8]>::to_vec).collect();
             if !tags.is_empty() {
                 let mut pairs = self.series_of(&shards, &name, &meant, &tags, context).await?.pairs;
-                pairs.retain(|(_, value)| meant.values.iter().all(|test| test.accepts(value)));
+                pairs.retain(|(_, value)| meant.takes_value(value));
                 found.insert(name, pairs);
             }
         }
@@ -428,7 +445,7 @@ impl Statements {
     }
 
     /// Canonical keys of the series meant, sorted.
-    async fn keys(
+    pub(super) async fn keys(
         &self,
         db: &str,
         rp: &str,
@@ -445,7 +462,7 @@ impl Statements {
     }
 
     /// Fields and tags of the wanted measurements of some shards.
-    async fn describe(
+    pub(super) async fn describe(
         &self,
         shards: &[ShardId],
         wanted: &Wanted,
@@ -562,6 +579,16 @@ impl Statements {
 }
 
 /// Whether a statement counts all series or measurements of a database, by estimate.
+fn counted_as(of: &CardinalityOf) -> SeriesStatement {
+    match of {
+        CardinalityOf::Series => SeriesStatement::SeriesCardinality,
+        CardinalityOf::Measurement => SeriesStatement::MeasurementCardinality,
+        CardinalityOf::TagKey => SeriesStatement::TagKeyCardinality,
+        CardinalityOf::TagValues(_) => SeriesStatement::ShowTagValues,
+        CardinalityOf::FieldKey => SeriesStatement::FieldKeyCardinality,
+    }
+}
+
 fn is_whole(show: &ShowCardinality) -> bool {
     let wide = matches!(show.of, CardinalityOf::Series | CardinalityOf::Measurement);
     wide && !show.exact && show.sources.is_empty() && show.condition.is_none()
