@@ -4,6 +4,7 @@
 //! the kill test is `MAINSTEM_KILL_ROUNDS` (2 by default, more by hand).
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -422,6 +423,41 @@ fn a_directory_in_use_is_refused() {
         let refused = cluster.start(1, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
         anyhow::ensure!(refused.contains("in use by another process"), "{refused}");
         anyhow::ensure!(cluster.nodes[0].answers());
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// What `influxd config` prints for the file of a node.
+fn printed_config(cluster: &Cluster, index: usize) -> anyhow::Result<String> {
+    let file = cluster.nodes[index].dir().join("influxdb.conf");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_influxd")).args(["config", "-config"]).arg(file).env_clear().output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn keys_without_effect_are_logged_and_defaults_are_not() {
+    let (mut cluster, _dir) = cluster(16, 2);
+    let done = (|| {
+        cluster.configure(0, true, true, "[data-x]\n[monitor]\n  store-enabled = false\n")?;
+        cluster.start(0, &[])?;
+        let log = cluster.nodes[0].log_tail(1_000);
+        let file = cluster.nodes[0].dir().join("influxdb.conf");
+        let line = std::fs::read_to_string(&file)?.lines().position(|line| line.contains("store-enabled")).unwrap_or(0);
+        let warning = format!("{}:{}: [monitor] store-enabled has no effect: ", file.display(), line + 1);
+        anyhow::ensure!(log.matches(&warning).count() == 1, "{warning} not in\n{log}");
+        anyhow::ensure!(log.contains("table [data-x] is not known"), "{log}");
+
+        // The whole file with its defaults, but for `wal-dir`, which the file of the node sets.
+        let printed = printed_config(&cluster, 1)?;
+        let usual: Vec<&str> = printed.lines().filter(|line| !line.contains("wal-dir")).collect();
+        anyhow::ensure!(usual.len() > 100, "{printed}");
+        std::fs::write(cluster.nodes[1].dir().join("influxdb.conf"), usual.join("\n"))?;
+        cluster.start(1, &[])?;
+        let log = cluster.nodes[1].log_tail(1_000);
+        anyhow::ensure!(log.contains("the node serves") && !log.contains("lvl=warn"), "{log}");
         Ok(())
     })();
     check(&cluster, done);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::file::Settings;
+use crate::keys::{Effect, KEYS};
 
 /// What a configured node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,20 +230,11 @@ impl DataNodeConfig {
 fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> {
     let not_yet = |what: &str| Err(InvalidConfig(format!("{what} is not supported yet; remove it or switch it off")));
     if let Some(listener) = settings.listeners_enabled().first() {
-        return not_yet(&format!("[{listener}] enabled = true"));
+        return not_yet(&format!("[{}] enabled = true", listener.table));
     }
-    for (table, name) in [
-        ("http", "auth-enabled"),
-        ("http", "https-enabled"),
-        ("meta", "https-enabled"),
-        ("meta", "meta-tls-enabled"),
-        ("meta", "meta-auth-enabled"),
-        ("meta", "ensure-fips"),
-        ("cluster", "https-enabled"),
-        ("http", "unix-socket-enabled"),
-    ] {
-        if settings.bool(table, name) == Some(true) {
-            return not_yet(&format!("[{table}] {name} = true"));
+    for key in KEYS.iter().filter(|key| key.effect == Effect::Stops) {
+        if settings.bool(key.table, key.name) == Some(true) {
+            return not_yet(&format!("[{}] {} = true", key.table, key.name));
         }
     }
     let licence = |name| !settings.text("enterprise", name).is_empty();
