@@ -3,6 +3,8 @@
 //! Every test has addresses of its own (127.20.<test>.<node>), so that tests run side by side. The number of rounds of
 //! the kill test is `MAINSTEM_KILL_ROUNDS` (2 by default, more by hand).
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -461,4 +463,82 @@ fn keys_without_effect_are_logged_and_defaults_are_not() {
         Ok(())
     })();
     check(&cluster, done);
+}
+
+/// Puts lines into the `[http]` table of a node.
+fn add_http_keys(cluster: &Cluster, index: usize, keys: &str, more: &str) -> anyhow::Result<()> {
+    cluster.configure(index, true, true, more)?;
+    let file = cluster.nodes[index].dir().join("influxdb.conf");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, text.replace("  log-enabled = false\n", keys))?;
+    Ok(())
+}
+
+/// Sends bytes that need be no whole request.
+fn send(address: &str, bytes: &[u8]) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(bytes)?;
+    Ok(stream)
+}
+
+#[test]
+fn the_keys_of_http_reach_those_who_ask() {
+    let (mut cluster, _dir) = cluster(17, 2);
+    let done = (|| {
+        let keys = "  suppress-write-log = true\n  access-log-status-filters = [\"2xx\", \"404\"]\n  \
+                    write-tracing = true\n  max-concurrent-write-limit = 1\n  max-enqueued-write-limit = 1\n  \
+                    enqueued-write-timeout = \"500ms\"\n";
+        add_http_keys(&cluster, 0, keys, "[http.headers]\n  X-Own = \"yes\"\n")?;
+        cluster.start(0, &[])?;
+        let (node, address) = (&cluster.nodes[0], cluster.nodes[0].at(8086));
+        node.query("", "CREATE DATABASE d")?;
+        let mut answer = String::new();
+        send(&address, b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?.read_to_string(&mut answer)?;
+        anyhow::ensure!(answer.to_ascii_lowercase().contains("\r\nx-own: yes\r\n"), "{answer}");
+
+        anyhow::ensure!(testkit::http::request("GET", &address, "/query", b"")?.status == 400);
+        anyhow::ensure!(testkit::http::request("GET", &address, "/nowhere", b"")?.status == 404);
+        node.write_ok("d", "", b"traced v=1")?;
+        let log = node.log_tail(1_000);
+        anyhow::ensure!(log.contains("GET /ping") && log.contains("GET /nowhere"), "{log}");
+        anyhow::ensure!(!log.contains("GET /query ") && !log.contains("POST /write"), "{log}");
+        anyhow::ensure!(log.contains("traced v=1"), "{log}");
+
+        // One write has its turn and does not send its body; of two more, one waits in vain and one may not even wait.
+        let unfinished = b"POST /write?db=d HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nm";
+        let holder = send(&address, unfinished)?;
+        until("the turn is taken", Duration::from_secs(10), || {
+            Ok((node.write("d", "", b"m v=1")?.status == 503).then_some(()))
+        })?;
+        let write = || node.write("d", "", b"m v=1");
+        let mut answers = std::thread::scope(|scope| {
+            let both = [scope.spawn(write), scope.spawn(write)];
+            both.map(|one| one.join().expect("a thread ends").map(|answer| (answer.status, answer.body)))
+                .into_iter()
+                .collect::<anyhow::Result<Vec<_>>>()
+        })?;
+        answers.sort();
+        let told: Vec<String> = answers.iter().map(|(status, body)| format!("{status} {}", body.trim())).collect();
+        let (waited, full) = ("503 request throttled, exceeds timeout", "503 request throttled, queue full");
+        anyhow::ensure!(told == [waited, full], "{told:?}");
+        drop(holder);
+        Ok(())
+    })();
+    check(&cluster, done);
+
+    let off = (|| {
+        add_http_keys(&cluster, 1, "", "")?;
+        let file = cluster.nodes[1].dir().join("influxdb.conf");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, text.replace("[http]\n  enabled = true\n", "[http]\n  enabled = false\n"))?;
+        cluster.spawn(1, &[])?;
+        until("the node serves", Duration::from_secs(20), || {
+            Ok(cluster.nodes[1].log_tail(100).contains("the node serves").then_some(()))
+        })?;
+        anyhow::ensure!(TcpStream::connect(cluster.nodes[1].at(8086)).is_err());
+        anyhow::ensure!(cluster.stop(1)? == Some(0));
+        Ok(())
+    })();
+    check(&cluster, off);
 }

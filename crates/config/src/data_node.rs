@@ -1,10 +1,12 @@
 //! The settings of `influxd` as plain structs, and what kind of node they make.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::file::Settings;
 use crate::keys::{Effect, KEYS};
+use crate::text::parse_statuses;
 
 /// What a configured node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct DataNodeConfig {
     pub rpc_bind: String,
     /// Where the admin API listens (8091).
     pub meta_http_bind: String,
+    /// Whether clients are served.
+    pub http_enabled: bool,
     /// Where clients connect (8086).
     pub http_bind: String,
     /// Whether `CREATE DATABASE` makes a default policy.
@@ -102,8 +106,22 @@ pub struct DataNodeConfig {
     pub rows_max: usize,
     /// Client connections; 0 for no limit.
     pub connections_max: usize,
+    /// Writes at a time; 0 for no limit.
+    pub concurrent_writes_max: usize,
+    /// Writes that wait for their turn; 0 for no limit.
+    pub enqueued_writes_max: usize,
+    /// How long a write waits for its turn; zero for no limit.
+    pub enqueued_write_timeout: Duration,
+    /// Headers that every answer gets besides, such as HTTP allows.
+    pub http_headers: Vec<(String, String)>,
     /// Whether requests are logged.
     pub access_log: bool,
+    /// Whether the access log leaves out writes that succeeded.
+    pub access_log_without_writes: bool,
+    /// Statuses that the access log has; all when empty.
+    pub access_log_statuses: Vec<RangeInclusive<u16>>,
+    /// Whether the bodies of writes are logged.
+    pub write_tracing: bool,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -141,6 +159,7 @@ impl DataNodeConfig {
             meta_dir: settings.text("meta", "dir").into(),
             rpc_bind,
             meta_http_bind: settings.text("meta", "http-bind-address"),
+            http_enabled: settings.bool("http", "enabled").unwrap_or(true),
             http_bind: settings.text("http", "bind-address"),
             retention_autocreate: settings.bool("meta", "retention-autocreate").unwrap_or(true),
             election_timeout: settings.duration("meta", "election-timeout"),
@@ -174,7 +193,14 @@ impl DataNodeConfig {
             body_bytes_max: count(settings, "http", "max-body-size")? as u64,
             rows_max: count(settings, "http", "max-row-limit")?,
             connections_max: count(settings, "http", "max-connection-limit")?,
+            concurrent_writes_max: count(settings, "http", "max-concurrent-write-limit")?,
+            enqueued_writes_max: count(settings, "http", "max-enqueued-write-limit")?,
+            enqueued_write_timeout: settings.duration("http", "enqueued-write-timeout"),
+            http_headers: settings.headers().to_vec(),
             access_log: settings.bool("http", "log-enabled").unwrap_or(true),
+            access_log_without_writes: settings.bool("http", "suppress-write-log").unwrap_or(false),
+            access_log_statuses: statuses(settings)?,
+            write_tracing: settings.bool("http", "write-tracing").unwrap_or(false),
             log_level: settings.text("logging", "level"),
             log_format: settings.text("logging", "format"),
         };
@@ -291,9 +317,20 @@ fn positive(settings: &Settings, table: &str, name: &str) -> Result<Duration, In
     Ok(value)
 }
 
+fn statuses(settings: &Settings) -> Result<Vec<RangeInclusive<u16>>, InvalidConfig> {
+    let (table, name) = ("http", "access-log-status-filters");
+    let read = |text: &String| parse_statuses(text).map_err(|reason| refusal(settings, table, name, &reason));
+    settings.list(table, name).iter().map(read).collect()
+}
+
 fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
     let value = settings.int(table, name);
     usize::try_from(value).map_err(|_| InvalidConfig(format!("{name} must be non-negative")))
+}
+
+/// Why the value of a key cannot be, and where it stands.
+fn refusal(settings: &Settings, table: &str, name: &str, reason: &str) -> InvalidConfig {
+    InvalidConfig(format!("{}: {reason}", settings.place(table, name)))
 }
 
 #[cfg(test)]
@@ -340,6 +377,28 @@ mod tests {
     #[test]
     fn the_top_level_address_serves_when_the_classic_one_is_absent() {
         assert_eq!(config("bind-address = \":9088\"", None).expect("settings").rpc_bind, ":9088");
+    }
+
+    #[test]
+    fn every_key_that_works_is_looked_at() {
+        let source = include_str!("data_node.rs");
+        for key in KEYS.iter().filter(|key| key.effect == Effect::Works) {
+            let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
+            assert!(source.contains(&lookup), "nobody asks for {lookup}");
+        }
+    }
+
+    #[test]
+    fn what_clients_meet_follows_the_keys() {
+        let text = "[http]\nenabled = false\nmax-concurrent-write-limit = 3\nmax-enqueued-write-limit = 4\n\
+                    enqueued-write-timeout = 5\nsuppress-write-log = true\nwrite-tracing = true\n\
+                    access-log-status-filters = [\"4xx\", \"500\"]\n[http.headers]\nX-Own = \"yes\"";
+        let config = config(text, None).expect("settings");
+        assert!(!config.http_enabled && config.access_log_without_writes && config.write_tracing);
+        assert_eq!((config.concurrent_writes_max, config.enqueued_writes_max), (3, 4));
+        assert_eq!(config.enqueued_write_timeout, Duration::from_nanos(5));
+        assert_eq!(config.access_log_statuses, [400..=499, 500..=500]);
+        assert_eq!(config.http_headers, [("X-Own".to_owned(), "yes".to_owned())]);
     }
 
     #[test]
