@@ -18,6 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = arguments::read();
+    let word = if matches!(arguments.command, Some(Command::Config(_))) { "config" } else { "run" };
     let result = match arguments.command {
         None => run(arguments.run),
         Some(Command::Run(flags)) => run(flags),
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("run: {error:#}\n"));
+            complain(&format!("{word}: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -50,6 +51,8 @@ fn print_config(command: &ConfigCommand) -> anyhow::Result<()> {
     if let Some(file) = &found.file {
         complain(&format!("Merging with configuration at: {}\n", file.display()));
     }
+    // What would not start is not worth printing.
+    lookup::node_config(&found, &Run::default())?;
     print(&config::print::print(&found.settings));
     Ok(())
 }

@@ -44,7 +44,8 @@ pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -
             settings.put_text(key, &value, &name).map_err(|reason| {
                 ConfigError(format!(
                     "apply env config: failed to apply {name} to {} using type {:?} and value '{value}': {reason}",
-                    key.name, key.kind
+                    crate::file::path(key.table, key.name),
+                    key.kind
                 ))
             })?;
         }
@@ -109,8 +110,8 @@ mod tests {
         let error = with(&[("INFLUXDB_HTTP_ENABLED", "maybe")]).expect_err("no boolean");
         assert_eq!(
             error.to_string(),
-            "parse config: apply env config: failed to apply INFLUXDB_HTTP_ENABLED to enabled using type Bool and \
-             value 'maybe': invalid boolean \"maybe\""
+            "parse config: apply env config: failed to apply INFLUXDB_HTTP_ENABLED to [http] enabled using type \
+             Bool and value 'maybe': invalid boolean \"maybe\""
         );
     }
 }

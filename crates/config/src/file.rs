@@ -322,7 +322,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 /// `[table] name`, or the name alone at the top level.
-fn path(table: &str, name: &str) -> String {
+pub(crate) fn path(table: &str, name: &str) -> String {
     if table.is_empty() { name.to_owned() } else { format!("[{table}] {name}") }
 }
 
