@@ -4,9 +4,11 @@ mod arguments;
 mod lookup;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use config::DataNodeConfig;
 use env::Env;
 use influxd::node::Node;
 use telemetry::log::Format;
@@ -70,8 +72,25 @@ fn run(flags: Run) -> anyhow::Result<()> {
         tracing::warn!("{}", warning.0);
     }
     if let Some(pidfile) = &flags.pidfile {
-        std::fs::write(pidfile, std::process::id().to_string()).with_context(|| format!("write {pidfile}"))?;
+        write_pidfile(Path::new(pidfile)).with_context(|| format!("write {pidfile}"))?;
     }
+    serve(env, node_config)?;
+    if let Some(pidfile) = &flags.pidfile {
+        std::fs::remove_file(pidfile).with_context(|| format!("remove {pidfile}"))?;
+    }
+    Ok(())
+}
+
+/// Writes the number of the process where init scripts look for it.
+fn write_pidfile(path: &Path) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(path, std::process::id().to_string())
+}
+
+/// Runs the node until a signal ends it or it cannot go on.
+fn serve(env: Env, node_config: DataNodeConfig) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let command_line = std::env::args().collect();
     runtime.block_on(async move {

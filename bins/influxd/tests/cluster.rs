@@ -542,3 +542,25 @@ fn the_keys_of_http_reach_those_who_ask() {
     })();
     check(&cluster, off);
 }
+
+#[test]
+fn the_pid_file_is_there_while_the_node_is() {
+    let (mut cluster, dir) = cluster(18, 1);
+    let done = (|| {
+        let file = dir.path().join("run/influxdb/influxd.pid");
+        let name = file.display().to_string();
+        cluster.start(0, &["-pidfile", &name])?;
+        let pid = std::fs::read_to_string(&file)?;
+        let command_line = std::fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        anyhow::ensure!(command_line.contains(&name), "{pid} is {command_line:?}");
+        // Whoever did not end by himself has left it behind.
+        cluster.kill(0)?;
+        anyhow::ensure!(file.exists());
+        cluster.start(0, &["-pidfile", &name])?;
+        anyhow::ensure!(std::fs::read_to_string(&file)? != pid);
+        anyhow::ensure!(cluster.stop(0)? == Some(0));
+        anyhow::ensure!(!file.exists());
+        Ok(())
+    })();
+    check(&cluster, done);
+}
