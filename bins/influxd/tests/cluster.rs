@@ -543,6 +543,35 @@ fn the_keys_of_http_reach_those_who_ask() {
 }
 
 #[test]
+fn the_limits_of_http_hold() {
+    let (mut cluster, _dir) = cluster(24, 2);
+    let done = (|| {
+        add_keys(&cluster, 0, "http", "max-body-size = 1000\nmax-row-limit = 3")?;
+        add_keys(&cluster, 1, "http", "max-connection-limit = 5")?;
+        for index in 0..2 {
+            cluster.start(index, &[])?;
+        }
+        let (node, crowded) = (&cluster.nodes[0], cluster.nodes[1].at(8086));
+        node.query("", "CREATE DATABASE d")?;
+        let lines: Vec<String> = (0..10).map(|n| format!("m v={n}i {n}")).collect();
+        node.write_ok("d", "", lines.join("\n").as_bytes())?;
+        let answer = node.write("d", "", "#".repeat(1_001).as_bytes())?;
+        anyhow::ensure!(answer.status == 413, "{answer:?}");
+        let answer = node.query("d", "SELECT v FROM m")?;
+        anyhow::ensure!(testkit::cluster::rows(&answer).len() == 3, "{answer}");
+        anyhow::ensure!(answer["results"][0]["series"][0]["partial"] == true, "{answer}");
+
+        let ping = || testkit::http::request("GET", &crowded, "/ping", b"");
+        until("what asked before is gone", Duration::from_secs(10), || Ok((ping()?.status == 204).then_some(())))?;
+        let idle: Vec<TcpStream> = (0..5).map(|_| TcpStream::connect(&crowded)).collect::<Result<_, _>>()?;
+        until("no connection is left", Duration::from_secs(10), || Ok(ping().is_err().then_some(())))?;
+        drop(idle);
+        until("there is room again", Duration::from_secs(10), || Ok(ping().is_ok().then_some(())))
+    })();
+    check(&cluster, done);
+}
+
+#[test]
 fn the_pid_file_is_there_while_the_node_is() {
     let (mut cluster, dir) = cluster(18, 1);
     let done = (|| {

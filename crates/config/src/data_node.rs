@@ -223,10 +223,10 @@ impl DataNodeConfig {
             (data, &self.data_dir, "data", "Data.Dir"),
             (self.handoff_enabled, &self.handoff_dir, "hinted-handoff", "HintedHandoff.Dir"),
         ];
-        for (_, _, table, what) in dirs.into_iter().filter(|(needed, dir, ..)| *needed && dir.as_os_str().is_empty()) {
-            return Err(refusal(settings, table, "dir", &format!("{what} must be specified")));
+        match dirs.into_iter().find(|(needed, dir, ..)| *needed && dir.as_os_str().is_empty()) {
+            Some((.., table, what)) => Err(refusal(settings, table, "dir", &format!("{what} must be specified"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -404,6 +404,18 @@ mod tests {
         let lookup = |name: &str| variables.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
         crate::env_vars::apply(&mut settings, &lookup).map_err(|error| error.to_string())?;
         DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn hints_follow_the_keys() {
+        let text = "[hinted-handoff]\nmax-size = 1\nmax-age = \"2s\"\nretry-concurrency = 3\nretry-rate-limit = 4\n\
+                    max-writes-pending = 5\npurge-interval = \"6s\"\nretry-interval = \"7s\"\nretry-max-interval = \"8s\"";
+        let config = config(text, None).expect("settings");
+        let seconds = |duration: Duration| duration.as_secs();
+        assert_eq!((config.handoff_bytes_max, seconds(config.handoff_age_max), config.handoff_concurrency), (1, 2, 3));
+        assert_eq!((config.handoff_bytes_per_second, config.handoff_writes_pending_max), (4, 5));
+        assert_eq!(seconds(config.handoff_purge_interval), 6);
+        assert_eq!((seconds(config.handoff_retry), seconds(config.handoff_retry_max)), (7, 8));
     }
 
     #[test]
