@@ -106,5 +106,11 @@ mod tests {
     fn help_is_whole() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+        let help = Arguments::try_parse_from(["influxd", "help"]).expect_err("help is no command to run");
+        assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp);
+        let text = help.to_string();
+        for word in ["run", "config", "version", "--join", "--pidfile"] {
+            assert!(text.contains(word), "{word} is not in\n{text}");
+        }
     }
 }

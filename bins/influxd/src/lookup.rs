@@ -19,7 +19,7 @@ pub(crate) struct Found {
 /// Finds the file, reads it, and puts the environment over it.
 pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
     let variable = |name: &str| std::env::var(name).ok();
-    let (mut settings, file, warnings) = match file(flag, variable, Path::exists) {
+    let (mut settings, file, mut warnings) = match file(flag, variable, Path::exists) {
         Some(path) => {
             let text = std::fs::read(&path).with_context(|| format!("parse config: open {}", path.display()))?;
             let text = decode(&text).ok_or_else(|| anyhow!("parse config: {} is no text", path.display()))?;
@@ -32,6 +32,7 @@ pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
         use_home(&mut settings)?;
     }
     config::env_vars::apply(&mut settings, &variable)?;
+    warnings.extend(settings.without_effect());
     Ok(Found { settings, file, warnings })
 }
 
@@ -58,11 +59,9 @@ fn file(
 /// Without a file the directories are below the home of the user.
 fn use_home(settings: &mut Settings) -> anyhow::Result<()> {
     let home = std::env::var("HOME").map_err(|_| anyhow!("failed to determine current user for storage"))?;
-    for (table, name, folder) in
-        [("meta", "dir", "meta"), ("data", "dir", "data"), ("data", "wal-dir", "wal"), ("hinted-handoff", "dir", "hh")]
-    {
-        let key = config::keys::find(table, name).context("a key of ours")?;
-        settings.put_text(key, &format!("{home}/.influxdb/{folder}")).map_err(anyhow::Error::msg)?;
+    for (table, folder) in [("meta", "meta"), ("data", "data"), ("hinted-handoff", "hh")] {
+        let key = config::keys::find(table, "dir").context("a key of ours")?;
+        settings.put_default(key, &format!("{home}/.influxdb/{folder}"));
     }
     Ok(())
 }

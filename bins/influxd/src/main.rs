@@ -4,9 +4,11 @@ mod arguments;
 mod lookup;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use config::DataNodeConfig;
 use env::Env;
 use influxd::node::Node;
 use telemetry::log::Format;
@@ -18,6 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = arguments::read();
+    let word = if matches!(arguments.command, Some(Command::Config(_))) { "config" } else { "run" };
     let result = match arguments.command {
         None => run(arguments.run),
         Some(Command::Run(flags)) => run(flags),
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("run: {error:#}\n"));
+            complain(&format!("{word}: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -50,6 +53,8 @@ fn print_config(command: &ConfigCommand) -> anyhow::Result<()> {
     if let Some(file) = &found.file {
         complain(&format!("Merging with configuration at: {}\n", file.display()));
     }
+    // What would not start is not worth printing.
+    lookup::node_config(&found, &Run::default())?;
     print(&config::print::print(&found.settings));
     Ok(())
 }
@@ -67,8 +72,25 @@ fn run(flags: Run) -> anyhow::Result<()> {
         tracing::warn!("{}", warning.0);
     }
     if let Some(pidfile) = &flags.pidfile {
-        std::fs::write(pidfile, std::process::id().to_string()).with_context(|| format!("write {pidfile}"))?;
+        write_pidfile(Path::new(pidfile)).with_context(|| format!("write {pidfile}"))?;
     }
+    serve(env, node_config)?;
+    if let Some(pidfile) = &flags.pidfile {
+        std::fs::remove_file(pidfile).with_context(|| format!("remove {pidfile}"))?;
+    }
+    Ok(())
+}
+
+/// Writes the number of the process where init scripts look for it.
+fn write_pidfile(path: &Path) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(path, std::process::id().to_string())
+}
+
+/// Runs the node until a signal ends it or it cannot go on.
+fn serve(env: Env, node_config: DataNodeConfig) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let command_line = std::env::args().collect();
     runtime.block_on(async move {

@@ -506,22 +506,29 @@ async fn serve_clients(
         version: COMPATIBLE_VERSION.to_owned(),
         build: "ENT".to_owned(),
         bind: config.http_bind.clone(),
-        headers: Vec::new(),
+        headers: config.http_headers.clone(),
         body_bytes_max: usize::try_from(config.body_bytes_max).unwrap_or(usize::MAX),
         row_count_max: config.rows_max,
         connection_count_max: config.connections_max,
         write_bytes_in_flight_max: http_limits::WRITE_BYTES_IN_FLIGHT_MAX,
         parser_count_max: std::thread::available_parallelism().map_or(1, usize::from),
-        concurrent_write_max: 0,
-        enqueued_write_max: 0,
-        enqueued_write_timeout: http_limits::ENQUEUED_WRITE_TIMEOUT,
+        concurrent_write_max: config.concurrent_writes_max,
+        enqueued_write_max: config.enqueued_writes_max,
+        enqueued_write_timeout: config.enqueued_write_timeout,
         header_timeout: http_limits::HEADER_TIMEOUT,
         progress_timeout: http_limits::PROGRESS_TIMEOUT,
         idle_timeout: http_limits::IDLE_TIMEOUT,
         drain_timeout: http_limits::DRAIN_TIMEOUT,
-        access_log: http_api::AccessLog { enabled: config.access_log, suppress_writes: false, statuses: Vec::new() },
-        write_tracing: false,
+        access_log: http_api::AccessLog {
+            enabled: config.access_log,
+            suppress_writes: config.access_log_without_writes,
+            statuses: config.access_log_statuses.clone(),
+        },
+        write_tracing: config.write_tracing,
     };
+    if !config.http_enabled {
+        return Ok(env.spawn(async {}));
+    }
     let listener = listen(env, "[http] bind-address", &config.http_bind).await?;
     let server = http_api::Server::new(env.clone(), http, services)?;
     let mut stopped = stopped.clone();

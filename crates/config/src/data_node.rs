@@ -1,9 +1,12 @@
 //! The settings of `influxd` as plain structs, and what kind of node they make.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::file::Settings;
+use crate::keys::{Effect, KEYS};
+use crate::text::parse_statuses;
 
 /// What a configured node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct DataNodeConfig {
     pub rpc_bind: String,
     /// Where the admin API listens (8091).
     pub meta_http_bind: String,
+    /// Whether clients are served.
+    pub http_enabled: bool,
     /// Where clients connect (8086).
     pub http_bind: String,
     /// Whether `CREATE DATABASE` makes a default policy.
@@ -103,8 +108,22 @@ pub struct DataNodeConfig {
     pub rows_max: usize,
     /// Client connections; 0 for no limit.
     pub connections_max: usize,
+    /// Writes at a time; 0 for no limit.
+    pub concurrent_writes_max: usize,
+    /// Writes that wait for their turn; 0 for no limit.
+    pub enqueued_writes_max: usize,
+    /// How long a write waits for its turn; zero for no limit.
+    pub enqueued_write_timeout: Duration,
+    /// Headers that every answer gets besides, such as HTTP allows.
+    pub http_headers: Vec<(String, String)>,
     /// Whether requests are logged.
     pub access_log: bool,
+    /// Whether the access log leaves out writes that succeeded.
+    pub access_log_without_writes: bool,
+    /// Statuses that the access log has; all when empty.
+    pub access_log_statuses: Vec<RangeInclusive<u16>>,
+    /// Whether the bodies of writes are logged.
+    pub write_tracing: bool,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -120,7 +139,7 @@ impl DataNodeConfig {
     /// Turns settings into structs. `join_flag` is the value of `-join`, `hostname_flag` that of `-hostname`.
     ///
     /// # Errors
-    /// One sentence on what cannot be.
+    /// What cannot be, and where it was given: file, line and key, or a variable or a flag.
     pub fn new(
         settings: &Settings,
         join_flag: Option<&str>,
@@ -131,18 +150,15 @@ impl DataNodeConfig {
         let hostname = if hostname.is_empty() { "localhost".to_owned() } else { hostname };
         let mode = mode(settings, join_flag)?;
         // In the classic file the shared listener is `[meta] bind-address`; the top-level one serves otherwise.
-        let rpc_bind = if settings.is_set("meta", "bind-address") || !settings.is_set("", "bind-address") {
-            settings.text("meta", "bind-address")
-        } else {
-            settings.text("", "bind-address")
-        };
+        let is_classic = settings.is_set("meta", "bind-address") || !settings.is_set("", "bind-address");
         let config = DataNodeConfig {
             mode,
             hostname,
             meta_dir: settings.text("meta", "dir").into(),
-            rpc_bind,
-            meta_http_bind: settings.text("meta", "http-bind-address"),
-            http_bind: settings.text("http", "bind-address"),
+            rpc_bind: address(settings, if is_classic { "meta" } else { "" }, "bind-address")?,
+            meta_http_bind: address(settings, "meta", "http-bind-address")?,
+            http_enabled: settings.bool("http", "enabled").unwrap_or(true),
+            http_bind: address(settings, "http", "bind-address")?,
             retention_autocreate: settings.bool("meta", "retention-autocreate").unwrap_or(true),
             election_timeout: settings.duration("meta", "election-timeout"),
             heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
@@ -176,11 +192,18 @@ impl DataNodeConfig {
             body_bytes_max: count(settings, "http", "max-body-size")? as u64,
             rows_max: count(settings, "http", "max-row-limit")?,
             connections_max: count(settings, "http", "max-connection-limit")?,
+            concurrent_writes_max: count(settings, "http", "max-concurrent-write-limit")?,
+            enqueued_writes_max: count(settings, "http", "max-enqueued-write-limit")?,
+            enqueued_write_timeout: settings.duration("http", "enqueued-write-timeout"),
+            http_headers: settings.headers().to_vec(),
             access_log: settings.bool("http", "log-enabled").unwrap_or(true),
-            log_level: settings.text("logging", "level"),
-            log_format: settings.text("logging", "format"),
+            access_log_without_writes: settings.bool("http", "suppress-write-log").unwrap_or(false),
+            access_log_statuses: statuses(settings)?,
+            write_tracing: settings.bool("http", "write-tracing").unwrap_or(false),
+            log_level: one_of(settings, "logging", "level", &["error", "warn", "info", "debug"])?,
+            log_format: one_of(settings, "logging", "format", &["auto", "logfmt", "json"])?,
         };
-        config.check()?;
+        config.check(settings)?;
         Ok(config)
     }
 
@@ -193,68 +216,44 @@ impl DataNodeConfig {
         }
     }
 
-    fn check(&self) -> Result<(), InvalidConfig> {
-        let (meta, data) = match &self.mode {
-            Mode::Classic { meta, data, .. } => (*meta, *data),
-            Mode::Unjoined => (false, true),
+    fn check(&self, settings: &Settings) -> Result<(), InvalidConfig> {
+        let data = match &self.mode {
+            Mode::Classic { data, .. } => *data,
+            Mode::Unjoined => true,
         };
-        let missing = |what: &str| Err(InvalidConfig(format!("{what} must be specified")));
-        if (meta || data) && self.meta_dir.as_os_str().is_empty() {
-            return missing("Meta.Dir");
+        let dirs = [
+            (true, &self.meta_dir, "meta", "Meta.Dir"),
+            (data, &self.data_dir, "data", "Data.Dir"),
+            (self.handoff_enabled, &self.handoff_dir, "hinted-handoff", "HintedHandoff.Dir"),
+        ];
+        match dirs.into_iter().find(|(needed, dir, ..)| *needed && dir.as_os_str().is_empty()) {
+            Some((.., table, what)) => Err(refusal(settings, table, "dir", &format!("{what} must be specified"))),
+            None => Ok(()),
         }
-        if data && self.data_dir.as_os_str().is_empty() {
-            return missing("Data.Dir");
-        }
-        if self.handoff_enabled && self.handoff_dir.as_os_str().is_empty() {
-            return missing("HintedHandoff.Dir");
-        }
-        for (key, bind) in [
-            ("[meta] bind-address", &self.rpc_bind),
-            ("[meta] http-bind-address", &self.meta_http_bind),
-            ("[http] bind-address", &self.http_bind),
-        ] {
-            let port = bind.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
-                return Err(InvalidConfig(format!("{key}: {bind:?} is not of the form host:port")));
-            }
-        }
-        if !["error", "warn", "info", "debug"].contains(&self.log_level.to_ascii_lowercase().as_str()) {
-            return Err(InvalidConfig(format!(
-                "[logging] level: {:?} is none of error, warn, info, debug",
-                self.log_level
-            )));
-        }
-        Ok(())
     }
 }
 
 /// What the file asks for and this server cannot do must stop it, not be ignored.
 fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> {
-    let not_yet = |what: &str| Err(InvalidConfig(format!("{what} is not supported yet; remove it or switch it off")));
+    let not_yet =
+        |place: &str| Err(InvalidConfig(format!("{place}: true is not supported yet; remove it or switch it off")));
     if let Some(listener) = settings.listeners_enabled().first() {
-        return not_yet(&format!("[{listener}] enabled = true"));
+        return not_yet(&listener.place);
     }
-    for (table, name) in [
-        ("http", "auth-enabled"),
-        ("http", "https-enabled"),
-        ("meta", "https-enabled"),
-        ("meta", "meta-tls-enabled"),
-        ("meta", "meta-auth-enabled"),
-        ("meta", "ensure-fips"),
-        ("cluster", "https-enabled"),
-        ("http", "unix-socket-enabled"),
-    ] {
-        if settings.bool(table, name) == Some(true) {
-            return not_yet(&format!("[{table}] {name} = true"));
+    for key in KEYS.iter().filter(|key| key.effect == Effect::Stops) {
+        if settings.bool(key.table, key.name) == Some(true) {
+            return not_yet(&settings.place(key.table, key.name));
         }
     }
     let licence = |name| !settings.text("enterprise", name).is_empty();
     if licence("license-key") && licence("license-path") {
-        return Err(InvalidConfig("license-key and license-path must not both be set".to_owned()));
+        let other = settings.place("enterprise", "license-key");
+        let reason = format!("license-key and license-path must not both be set (the other is at {other})");
+        return Err(refusal(settings, "enterprise", "license-path", &reason));
     }
     let engine = settings.text("data", "engine");
     if engine != "tsm1" {
-        return Err(InvalidConfig(format!("unrecognized engine {engine}")));
+        return Err(refusal(settings, "data", "engine", &format!("unrecognized engine {engine}")));
     }
     Ok(())
 }
@@ -263,19 +262,19 @@ fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> {
 fn mode(settings: &Settings, join_flag: Option<&str>) -> Result<Mode, InvalidConfig> {
     let join_text = join_flag.map_or_else(|| settings.text("", "join"), str::to_owned);
     let join: Vec<String> = join_text.split(',').map(strip_scheme).filter(|peer| !peer.is_empty()).collect();
+    let place = if join_flag.is_some() { "-join".to_owned() } else { settings.place("", "join") };
     if join.is_empty() && !join_text.trim().is_empty() {
-        return Err(InvalidConfig(format!("-join {join_text:?} names no address")));
+        return Err(InvalidConfig(format!("{place}: {join_text:?} names no address")));
     }
-    for peer in &join {
-        let port = peer.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-        if port.is_none_or(|(host, _)| host.is_empty()) {
-            return Err(InvalidConfig(format!("-join {peer:?} is not of the form host:port")));
-        }
+    if let Some(peer) = join.iter().find(|peer| host_of(peer).is_none_or(str::is_empty)) {
+        return Err(InvalidConfig(format!("{place}: {peer:?} is not of the form host:port")));
     }
     let (meta, data) = (settings.bool("meta", "enabled"), settings.bool("data", "enabled"));
     let (meta_on, data_on) = (meta.unwrap_or(true), data.unwrap_or(true));
     if !meta_on && !data_on {
-        return Err(InvalidConfig("either Meta, Data, or both must be enabled".to_owned()));
+        let other = settings.place("meta", "enabled");
+        let reason = format!("either Meta, Data, or both must be enabled (the other is at {other})");
+        return Err(refusal(settings, "data", "enabled", &reason));
     }
     if !join.is_empty() {
         return Ok(Mode::Classic { join, meta: meta_on, data: data_on });
@@ -294,17 +293,50 @@ fn strip_scheme(peer: &str) -> String {
     peer.trim_end_matches('/').to_owned()
 }
 
+/// The host of `host:port`, which may be empty.
+fn host_of(address: &str) -> Option<&str> {
+    let (host, port) = address.rsplit_once(':')?;
+    port.parse::<u16>().ok().map(|_| host)
+}
+
+fn address(settings: &Settings, table: &str, name: &str) -> Result<String, InvalidConfig> {
+    let bind = settings.text(table, name);
+    match host_of(&bind) {
+        Some(_) => Ok(bind),
+        None => Err(refusal(settings, table, name, &format!("{bind:?} is not of the form host:port"))),
+    }
+}
+
+fn one_of(settings: &Settings, table: &str, name: &str, known: &[&str]) -> Result<String, InvalidConfig> {
+    let word = settings.text(table, name);
+    if known.iter().any(|known| known.eq_ignore_ascii_case(&word)) {
+        return Ok(word);
+    }
+    Err(refusal(settings, table, name, &format!("{word:?} is none of {}", known.join(", "))))
+}
+
 fn positive(settings: &Settings, table: &str, name: &str) -> Result<Duration, InvalidConfig> {
     let value = settings.duration(table, name);
     if value.is_zero() {
-        return Err(InvalidConfig(format!("{name} must be positive")));
+        return Err(refusal(settings, table, name, &format!("{name} must be positive")));
     }
     Ok(value)
 }
 
+fn statuses(settings: &Settings) -> Result<Vec<RangeInclusive<u16>>, InvalidConfig> {
+    let (table, name) = ("http", "access-log-status-filters");
+    let read = |text: &String| parse_statuses(text).map_err(|reason| refusal(settings, table, name, &reason));
+    settings.list(table, name).iter().map(read).collect()
+}
+
 fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
     let value = settings.int(table, name);
-    usize::try_from(value).map_err(|_| InvalidConfig(format!("{name} must be non-negative")))
+    usize::try_from(value).map_err(|_| refusal(settings, table, name, &format!("{name} must be non-negative")))
+}
+
+/// Why the value of a key cannot be, and where it stands.
+fn refusal(settings: &Settings, table: &str, name: &str, reason: &str) -> InvalidConfig {
+    InvalidConfig(format!("{}: {reason}", settings.place(table, name)))
 }
 
 #[cfg(test)]
@@ -314,12 +346,6 @@ mod tests {
     fn config(text: &str, join: Option<&str>) -> Result<DataNodeConfig, String> {
         let (settings, _) = Settings::read("f", text).expect("a file");
         DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())
-    }
-
-    #[track_caller]
-    fn refused(text: &str, join: Option<&str>, want: &str) {
-        let error = config(text, join).expect_err("settings that cannot be served");
-        assert!(error.starts_with(want), "{error}");
     }
 
     fn classic(join: &[&str], meta: bool, data: bool) -> Mode {
@@ -354,20 +380,169 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said() {
-        refused("[meta]\nenabled = false\n[data]\nenabled = false", None, "either Meta, Data, or both must be enabled");
-        refused("[meta]\ndir = \"\"", None, "Meta.Dir must be specified");
-        refused("[data]\ndir = \"\"", None, "Data.Dir must be specified");
-        refused("[hinted-handoff]\ndir = \"\"", None, "HintedHandoff.Dir must be specified");
-        refused("[retention]\ncheck-interval = \"0s\"", None, "check-interval must be positive");
-        refused("[http]\nbind-address = \"8086\"", None, "[http] bind-address: \"8086\" is not of the form host:port");
-        refused("[http]\nauth-enabled = true", None, "[http] auth-enabled = true is not supported yet");
-        refused("[[udp]]\nenabled = true", None, "[udp] enabled = true is not supported yet");
-        refused("[data]\nengine = \"b1\"", None, "unrecognized engine b1");
-        refused("", Some("nowhere"), "-join \"nowhere\" is not of the form host:port");
-        refused("", Some(","), "-join \",\" names no address");
-        refused("[enterprise]\nlicense-key = \"a\"\nlicense-path = \"b\"", None, "license-key and license-path");
-        refused("[logging]\nlevel = \"loud\"", None, "[logging] level: \"loud\"");
-        refused("[hinted-handoff]\nmax-size = -1", None, "max-size must be non-negative");
+    fn every_key_that_works_is_looked_at() {
+        let source = include_str!("data_node.rs");
+        for key in KEYS.iter().filter(|key| key.effect == Effect::Works) {
+            let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
+            assert!(source.contains(&lookup), "nobody asks for {lookup}");
+        }
+    }
+
+    #[test]
+    fn what_clients_meet_follows_the_keys() {
+        let text = "[http]\nenabled = false\nmax-concurrent-write-limit = 3\nmax-enqueued-write-limit = 4\n\
+                    enqueued-write-timeout = 5\nsuppress-write-log = true\nwrite-tracing = true\n\
+                    access-log-status-filters = [\"4xx\", \"500\"]\n[http.headers]\nX-Own = \"yes\"";
+        let config = config(text, None).expect("settings");
+        assert!(!config.http_enabled && config.access_log_without_writes && config.write_tracing);
+        assert_eq!((config.concurrent_writes_max, config.enqueued_writes_max), (3, 4));
+        assert_eq!(config.enqueued_write_timeout, Duration::from_nanos(5));
+        assert_eq!(config.access_log_statuses, [400..=499, 500..=500]);
+        assert_eq!(config.http_headers, [("X-Own".to_owned(), "yes".to_owned())]);
+    }
+
+    /// Reads a file, puts variables over it, and makes a configuration of both and the flag `-join`.
+    fn load(file: &str, variables: &[(&str, &str)], join: Option<&str>) -> Result<DataNodeConfig, String> {
+        let (mut settings, _) = Settings::read("f", file).map_err(|error| error.to_string())?;
+        let lookup = |name: &str| variables.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
+        crate::env_vars::apply(&mut settings, &lookup).map_err(|error| error.to_string())?;
+        DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn hints_follow_the_keys() {
+        let text = "[hinted-handoff]\nmax-size = 1\nmax-age = \"2s\"\nretry-concurrency = 3\nretry-rate-limit = 4\n\
+                    max-writes-pending = 5\npurge-interval = \"6s\"\nretry-interval = \"7s\"\nretry-max-interval = \"8s\"";
+        let config = config(text, None).expect("settings");
+        let seconds = |duration: Duration| duration.as_secs();
+        assert_eq!((config.handoff_bytes_max, seconds(config.handoff_age_max), config.handoff_concurrency), (1, 2, 3));
+        assert_eq!((config.handoff_bytes_per_second, config.handoff_writes_pending_max), (4, 5));
+        assert_eq!(seconds(config.handoff_purge_interval), 6);
+        assert_eq!((seconds(config.handoff_retry), seconds(config.handoff_retry_max)), (7, 8));
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_with_its_place() {
+        let host_port = "is not of the form host:port";
+        let cases = [
+            ("[meta]\n\ndir = \"\"", "f:3: [meta] dir: Meta.Dir must be specified"),
+            ("[data]\ndir = \"\"", "f:2: [data] dir: Data.Dir must be specified"),
+            ("[hinted-handoff]\ndir = \"\"", "f:2: [hinted-handoff] dir: HintedHandoff.Dir must be specified"),
+            ("[http]\nbind-address = \"nonsense\"", &format!("f:2: [http] bind-address: \"nonsense\" {host_port}")),
+            ("[http]\nbind-address = \":99999\"", &format!("f:2: [http] bind-address: \":99999\" {host_port}")),
+            ("[meta]\nbind-address = \"a\"", &format!("f:2: [meta] bind-address: \"a\" {host_port}")),
+            ("[meta]\nhttp-bind-address = \"a:\"", &format!("f:2: [meta] http-bind-address: \"a:\" {host_port}")),
+            ("bind-address = \"a\"", &format!("f:1: bind-address: \"a\" {host_port}")),
+            ("\njoin = \"nowhere\"", &format!("f:2: join: \"nowhere\" {host_port}")),
+            ("join = \":1\"", &format!("f:1: join: \":1\" {host_port}")),
+            ("join = \",\"", "f:1: join: \",\" names no address"),
+            (
+                "[meta]\nenabled = false\n[data]\nenabled = false",
+                "f:4: [data] enabled: either Meta, Data, or both must be enabled (the other is at f:2: [meta] enabled)",
+            ),
+            (
+                "[enterprise]\nlicense-key = \"a\"\nlicense-path = \"b\"",
+                "f:3: [enterprise] license-path: license-key and license-path must not both be set (the other is at \
+                 f:2: [enterprise] license-key)",
+            ),
+            ("[data]\nengine = \"b1\"", "f:2: [data] engine: unrecognized engine b1"),
+            ("[logging]\nlevel = \"loud\"", "f:2: [logging] level: \"loud\" is none of error, warn, info, debug"),
+            ("[logging]\nformat = \"xml\"", "f:2: [logging] format: \"xml\" is none of auto, logfmt, json"),
+            (
+                "[http]\naccess-log-status-filters = [\"4xx\", \"9zz\"]",
+                "f:2: [http] access-log-status-filters: \"9zz\": status filter must be a digit that starts with 1-5 \
+                 optionally followed by X characters",
+            ),
+            ("[udp]\n\nenabled = true", "f:3: [udp] enabled: true is not supported yet"),
+            ("[[graphite]]\n[[graphite]]\nenabled = true", "f:3: [graphite] enabled: true is not supported yet"),
+            // Mistakes of type and text say the same.
+            ("[http]\nbind-address = 8086", "parse config: f:2: [http] bind-address: expected a string"),
+            ("[http]\nenabled = true\nenabled = true", "parse config: f:3: [http] enabled: duplicate key"),
+            ("[http.headers]\nX = 1", "parse config: f:2: [http.headers] X: expected a string"),
+        ];
+        for (file, want) in cases {
+            let error = load(file, &[], None).expect_err(file);
+            assert!(error.starts_with(want), "{file}\n{error}\n{want}");
+        }
+    }
+
+    #[test]
+    fn every_key_with_bounds_says_where_it_is_out_of_them() {
+        for (table, name, value) in [
+            ("meta", "consensus-timeout", "\"0s\""),
+            ("hinted-handoff", "max-age", "\"0s\""),
+            ("hinted-handoff", "purge-interval", "\"0s\""),
+            ("hinted-handoff", "retry-interval", "\"0s\""),
+            ("hinted-handoff", "retry-max-interval", "\"0s\""),
+            ("anti-entropy", "check-interval", "0"),
+            ("retention", "check-interval", "\"0s\""),
+            ("meta", "max-shard-groups-per-policy", "-1"),
+            ("data", "cache-snapshot-memory-size", "-1"),
+            ("cluster", "max-concurrent-queries", "-1"),
+            ("coordinator", "max-select-buckets", "-1"),
+            ("hinted-handoff", "max-size", "-1"),
+            ("hinted-handoff", "retry-concurrency", "-1"),
+            ("hinted-handoff", "retry-rate-limit", "-1"),
+            ("hinted-handoff", "max-writes-pending", "-1"),
+            ("http", "max-body-size", "-1"),
+            ("http", "max-row-limit", "-1"),
+            ("http", "max-connection-limit", "-1"),
+            ("http", "max-concurrent-write-limit", "-1"),
+            ("http", "max-enqueued-write-limit", "-1"),
+        ] {
+            let rule = if value == "-1" { "non-negative" } else { "positive" };
+            let error = load(&format!("[{table}]\n{name} = {value}"), &[], None).expect_err(name);
+            let want = format!("f:2: [{table}] {name}: {name} must be {rule}. To generate a valid configuration file ");
+            assert!(error.starts_with(&want), "{error}\n{want}");
+        }
+    }
+
+    #[test]
+    fn what_this_server_cannot_do_stops_it_where_it_stands() {
+        let keys: Vec<_> = KEYS.iter().filter(|key| key.effect == Effect::Stops).collect();
+        assert!(keys.len() >= 8);
+        for key in keys {
+            let (table, name) = (key.table, key.name);
+            let error = load(&format!("\n[{table}]\n{name} = true"), &[], None).expect_err(name);
+            assert!(error.starts_with(&format!("f:3: [{table}] {name}: true is not supported yet")), "{error}");
+            assert!(load(&format!("[{table}]\n{name} = false"), &[], None).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_was_not_given_by_the_file_names_its_source() {
+        let file = "[http]\nbind-address = \":1\"";
+        for (name, value, want) in [
+            (
+                "INFLUXDB_HTTP_BIND_ADDRESS",
+                "nonsense",
+                "INFLUXDB_HTTP_BIND_ADDRESS: [http] bind-address: \"nonsense\" is not of the form host:port",
+            ),
+            (
+                "INFLUXDB_COORDINATOR_MAX_CONCURRENT_QUERIES",
+                "-1",
+                "INFLUXDB_COORDINATOR_MAX_CONCURRENT_QUERIES: [cluster] max-concurrent-queries: ",
+            ),
+            ("INFLUXDB_JOIN", "x", "INFLUXDB_JOIN: join: \"x\" is not of the form host:port"),
+            ("INFLUXDB_HTTP_AUTH_ENABLED", "t", "INFLUXDB_HTTP_AUTH_ENABLED: [http] auth-enabled: true is not"),
+            ("INFLUXDB_UDP_0_ENABLED", "true", "INFLUXDB_UDP_0_ENABLED: [udp] enabled: true is not supported yet"),
+            (
+                "INFLUXDB_RETENTION_CHECK_INTERVAL",
+                "0",
+                "INFLUXDB_RETENTION_CHECK_INTERVAL: [retention] check-interval:",
+            ),
+            (
+                "INFLUXDB_HTTP_LOG_ENABLED",
+                "maybe",
+                "parse config: apply env config: failed to apply INFLUXDB_HTTP_LOG_ENABLED to [http] log-enabled ",
+            ),
+        ] {
+            let error = load(file, &[(name, value)], None).expect_err(name);
+            assert!(error.starts_with(want), "{error}\n{want}");
+        }
+        let error = load(file, &[("INFLUXDB_JOIN", "a:1")], Some("nowhere")).expect_err("a bad flag");
+        assert!(error.starts_with("-join: \"nowhere\" is not of the form host:port"), "{error}");
+        let error = load("join = \"a:1\"", &[], Some(",")).expect_err("a bad flag");
+        assert!(error.starts_with("-join: \",\" names no address"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! The environment over the file: `INFLUXDB_<TABLE>_<KEY>`, upper case, dashes as underscores.
 
 use crate::file::{ConfigError, Settings};
-use crate::keys::{KEYS, Key};
+use crate::keys::{KEYS, Key, Kind, LISTENER_TABLES};
 
 /// Names under which a key can be set, the regular one first.
 pub fn names(key: &Key) -> Vec<String> {
@@ -34,21 +34,37 @@ pub fn names(key: &Key) -> Vec<String> {
 /// # Errors
 /// A sentence that names the variable and its text.
 pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+    let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
     for key in KEYS {
         let set = names(key).into_iter().find_map(|name| {
-            let value = lookup(&name).filter(|value| !value.is_empty())?;
+            let value = given(&name).or_else(|| if key.kind == Kind::List { items(&name, &given) } else { None })?;
             Some((name, value))
         });
         if let Some((name, value)) = set {
-            settings.put_text(key, &value).map_err(|reason| {
+            settings.put_text(key, &value, &name).map_err(|reason| {
                 ConfigError(format!(
                     "apply env config: failed to apply {name} to {} using type {:?} and value '{value}': {reason}",
-                    key.name, key.kind
+                    crate::file::path(key.table, key.name),
+                    key.kind
                 ))
             })?;
         }
     }
+    for table in LISTENER_TABLES {
+        let spelled = table.to_ascii_uppercase();
+        for name in [format!("INFLUXDB_{spelled}_ENABLED"), format!("INFLUXDB_{spelled}_0_ENABLED")] {
+            if given(&name).is_some_and(|value| ["1", "t", "T", "TRUE", "true", "True"].contains(&value.as_str())) {
+                settings.enable_listener(table, &name);
+            }
+        }
+    }
     Ok(())
+}
+
+/// A list that has a variable for each of its items: `…_0`, `…_1`.
+fn items(name: &str, given: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let items: Vec<String> = (0..).map_while(|index: usize| given(&format!("{name}_{index}"))).collect();
+    (!items.is_empty()).then(|| items.join(","))
 }
 
 #[cfg(test)]
@@ -70,6 +86,8 @@ mod tests {
             ("INFLUXDB_HINTED_HANDOFF_ENABLED", "F"),
             ("INFLUXDB_COORDINATOR_WRITE_TIMEOUT", "2s"),
             ("INFLUXDB_META_HTTP_BIND_ADDRESS", ""),
+            ("INFLUXDB_HTTP_ACCESS_LOG_STATUS_FILTERS_0", "4xx"),
+            ("INFLUXDB_HTTP_ACCESS_LOG_STATUS_FILTERS_1", "500"),
         ])
         .expect("an environment");
         assert_eq!(settings.text("", "hostname"), "web-01");
@@ -77,6 +95,14 @@ mod tests {
         assert_eq!(settings.bool("hinted-handoff", "enabled"), Some(false));
         assert_eq!(settings.duration("cluster", "write-timeout"), Duration::from_secs(2));
         assert_eq!(settings.text("meta", "http-bind-address"), ":8091");
+        assert_eq!(settings.list("http", "access-log-status-filters"), ["4xx", "500"]);
+    }
+
+    #[test]
+    fn a_listener_that_does_not_exist_is_noticed_here_too() {
+        let settings = with(&[("INFLUXDB_UDP_ENABLED", "true"), ("INFLUXDB_COLLECTD_ENABLED", "0")]).expect("settings");
+        let places: Vec<&str> = settings.listeners_enabled().iter().map(|listener| listener.place.as_str()).collect();
+        assert_eq!(places, ["INFLUXDB_UDP_ENABLED: [udp] enabled"]);
     }
 
     #[test]
@@ -84,8 +110,8 @@ mod tests {
         let error = with(&[("INFLUXDB_HTTP_ENABLED", "maybe")]).expect_err("no boolean");
         assert_eq!(
             error.to_string(),
-            "parse config: apply env config: failed to apply INFLUXDB_HTTP_ENABLED to enabled using type Bool and \
-             value 'maybe': invalid boolean \"maybe\""
+            "parse config: apply env config: failed to apply INFLUXDB_HTTP_ENABLED to [http] enabled using type \
+             Bool and value 'maybe': invalid boolean \"maybe\""
         );
     }
 }

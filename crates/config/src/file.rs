@@ -1,7 +1,8 @@
 //! TOML to settings.
 //!
 //! A file is read whole, every key is checked against the table of known keys, and a mistake is reported with file,
-//! line and key. Unknown keys only warn, for people bring their existing files.
+//! line and key. Every value remembers where it was given, so that those who find later that it cannot be can say so
+//! too. Unknown keys, and keys without effect, only warn, for people bring their existing files.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::keys::{self, Key, Kind};
+use crate::keys::{self, Effect, Key, Kind};
 use crate::text;
 
 /// A value of a key, checked against its kind.
@@ -41,9 +42,27 @@ pub struct Warning(pub String);
 /// The values that were set, by table and key. What was not set has its default.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    values: BTreeMap<(&'static str, &'static str), Setting>,
-    listeners_enabled: Vec<String>,
+    values: BTreeMap<(&'static str, &'static str), Given>,
+    headers: Vec<(String, String)>,
+    listeners_enabled: Vec<Listener>,
     enterprise_tables: bool,
+}
+
+/// A value and where it was given.
+#[derive(Clone, Debug)]
+struct Given {
+    value: Setting,
+    /// `influxdb.conf:3: [http] bind-address`; empty for what stands in for a default.
+    place: String,
+}
+
+/// A listener that is switched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its table.
+    pub table: &'static str,
+    /// Where it is switched on: file, line and key, or a variable.
+    pub place: String,
 }
 
 impl Settings {
@@ -54,27 +73,37 @@ impl Settings {
     pub fn read(name: &str, text: &str) -> Result<(Settings, Vec<Warning>), ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let table = DeTable::parse(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
-            ConfigError(format!("{name}:{line}: {}", error.message()))
+            let at = error.span().map_or(0, |span| span.start);
+            let path = path_at(text, at).map(|path| format!("{path}: ")).unwrap_or_default();
+            ConfigError(format!("{name}:{}: {path}{}", line_of(text, at), error.message()))
         })?;
         let mut reader = Reader { name, text, settings: Settings::default(), warnings: Vec::new() };
         reader.top(table.get_ref())?;
         Ok((reader.settings, reader.warnings))
     }
 
-    /// Puts a value given as text (environment, flag) over what the file says.
+    /// Puts a value given as text over what the file says. `source` is what gave it, the name of a variable.
     ///
     /// # Errors
     /// Why the text does not fit the kind of the key.
-    pub fn put_text(&mut self, key: &'static Key, value: &str) -> Result<(), String> {
-        let setting = from_text(key.kind, value)?;
-        self.values.insert((key.table, key.name), setting);
+    pub fn put_text(&mut self, key: &'static Key, value: &str, source: &str) -> Result<(), String> {
+        let value = from_text(key.kind, value)?;
+        self.put(key, value, format!("{source}: {}", path(key.table, key.name)));
         Ok(())
     }
 
-    /// Puts a value.
-    pub fn put(&mut self, key: &'static Key, value: Setting) {
-        self.values.insert((key.table, key.name), value);
+    /// Puts a text in the place of the default of a key.
+    pub fn put_default(&mut self, key: &'static Key, value: &str) {
+        self.put(key, Setting::Text(value.to_owned()), String::new());
+    }
+
+    /// Notes that something outside of the file, the variable `source`, switches a listener on.
+    pub(crate) fn enable_listener(&mut self, table: &'static str, source: &str) {
+        self.listeners_enabled.push(Listener { table, place: format!("{source}: {}", path(table, "enabled")) });
+    }
+
+    fn put(&mut self, key: &'static Key, value: Setting, place: String) {
+        self.values.insert((key.table, key.name), Given { value, place });
     }
 
     /// The value of a key if it was set or has a default.
@@ -83,8 +112,34 @@ impl Settings {
     /// When there is no such key: a mistake in this program.
     pub fn get(&self, table: &str, name: &str) -> Option<Setting> {
         let key = keys::find(table, name).expect("the key is in the table of keys");
-        let set = self.values.get(&(key.table, key.name)).cloned();
-        set.or_else(|| from_text(key.kind, key.default).ok().filter(|_| !key.default.is_empty()))
+        self.values.get(&(key.table, key.name)).map(|given| given.value.clone()).or_else(|| default_of(key))
+    }
+
+    /// Where the key was given, for messages: `influxdb.conf:3: [http] bind-address`, or
+    /// `INFLUXDB_HTTP_BIND_ADDRESS: [http] bind-address`, or the key alone when it has its default.
+    pub fn place(&self, table: &str, name: &str) -> String {
+        let given = keys::find(table, name).and_then(|key| self.values.get(&(key.table, key.name)));
+        given.map(|given| given.place.clone()).filter(|place| !place.is_empty()).unwrap_or_else(|| path(table, name))
+    }
+
+    /// The keys that were set to something else than their default and have no effect, one warning for each.
+    pub fn without_effect(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for key in keys::KEYS {
+            let Effect::Nothing(why) = key.effect else { continue };
+            let Some(given) = self.values.get(&(key.table, key.name)).filter(|given| !given.place.is_empty()) else {
+                continue;
+            };
+            let is_default = match &given.value {
+                Setting::Text(text) if key.default.is_empty() => text.is_empty(),
+                Setting::List(items) if key.default.is_empty() => items.is_empty(),
+                value => default_of(key).is_some_and(|default| default == *value),
+            };
+            if !is_default {
+                warnings.push(Warning(format!("{} has no effect: {why}", given.place)));
+            }
+        }
+        warnings
     }
 
     /// Whether the key was set rather than left at its default.
@@ -116,6 +171,14 @@ impl Settings {
         }
     }
 
+    /// Texts; none when not set.
+    pub fn list(&self, table: &str, name: &str) -> Vec<String> {
+        match self.get(table, name) {
+            Some(Setting::List(values)) => values,
+            _ => Vec::new(),
+        }
+    }
+
     /// A duration; zero when neither set nor defaulted.
     pub fn duration(&self, table: &str, name: &str) -> Duration {
         match self.get(table, name) {
@@ -124,8 +187,13 @@ impl Settings {
         }
     }
 
-    /// Listeners that the file switches on and that do not exist yet.
-    pub fn listeners_enabled(&self) -> &[String] {
+    /// Names and values of `[http.headers]`, such as HTTP allows.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// Listeners that are switched on and that do not exist yet.
+    pub fn listeners_enabled(&self) -> &[Listener] {
         &self.listeners_enabled
     }
 
@@ -149,10 +217,10 @@ impl Reader<'_> {
             let key = name.get_ref().as_ref();
             match value.get_ref() {
                 DeValue::Table(inner) => self.table(key, name.span().start, inner)?,
-                DeValue::Array(items) if keys::LISTENER_TABLES.contains(&key) => {
+                DeValue::Array(items) if keys::listener(key).is_some() => {
                     for item in items {
-                        if let DeValue::Table(inner) = item.get_ref() {
-                            self.listener(key, inner);
+                        if let (Some(listener), DeValue::Table(inner)) = (keys::listener(key), item.get_ref()) {
+                            self.listener(listener, inner)?;
                         }
                     }
                 }
@@ -163,11 +231,13 @@ impl Reader<'_> {
     }
 
     fn table(&mut self, table: &str, at: usize, inner: &DeTable<'_>) -> Result<(), ConfigError> {
-        if keys::LISTENER_TABLES.contains(&table) {
-            self.listener(table, inner);
-            return Ok(());
+        if let Some(listener) = keys::listener(table) {
+            return self.listener(listener, inner);
         }
-        if keys::IGNORED_TABLES.contains(&table) {
+        if let Some((_, why)) = keys::IGNORED_TABLES.iter().find(|(ignored, _)| *ignored == table) {
+            if !inner.is_empty() {
+                self.warn(at, &format!("table [{table}] has no effect: {why}"));
+            }
             return Ok(());
         }
         if !keys::is_table(table) {
@@ -176,19 +246,43 @@ impl Reader<'_> {
         }
         self.settings.enterprise_tables |= ["enterprise", "cluster", "anti-entropy"].contains(&table);
         // [cluster] wins over its other name [coordinator], wherever they stand.
-        inner.iter().try_for_each(|(name, value)| match table {
-            "coordinator" if self.settings.is_set("cluster", name.get_ref()) => Ok(()),
+        inner.iter().try_for_each(|(name, value)| match (table, value.get_ref()) {
+            ("coordinator", _) if self.settings.is_set("cluster", name.get_ref()) => Ok(()),
+            ("http", DeValue::Table(headers)) if name.get_ref() == "headers" => self.headers(headers),
             _ => self.value(table, name, value),
         })
     }
 
-    fn listener(&mut self, table: &str, inner: &DeTable<'_>) {
-        let enabled = inner.iter().any(|(name, value)| {
-            name.get_ref().as_ref() == "enabled" && matches!(value.get_ref(), DeValue::Boolean(true))
-        });
-        if enabled {
-            self.settings.listeners_enabled.push(table.to_owned());
+    fn listener(&mut self, table: &'static str, inner: &DeTable<'_>) -> Result<(), ConfigError> {
+        for (name, value) in inner.iter().filter(|(name, _)| name.get_ref() == "enabled") {
+            let place = self.place(value.span().start, table, name.get_ref());
+            match value.get_ref() {
+                DeValue::Boolean(true) => self.settings.listeners_enabled.push(Listener { table, place }),
+                DeValue::Boolean(false) => {}
+                other => return Err(mismatch(&place, Kind::Bool, other)),
+            }
         }
+        Ok(())
+    }
+
+    /// Headers are checked here, where it is known where they stand.
+    fn headers(&mut self, headers: &DeTable<'_>) -> Result<(), ConfigError> {
+        for (name, value) in headers {
+            let name = name.get_ref().as_ref();
+            let place = self.place(value.span().start, "http.headers", name);
+            let DeValue::String(text) = value.get_ref() else {
+                return Err(mismatch(&place, Kind::Text, value.get_ref()));
+            };
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(is_token) {
+                return Err(ConfigError(format!("{place}: {name:?} cannot be the name of a header")));
+            }
+            if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+                return Err(ConfigError(format!("{place}: a header cannot have control characters")));
+            }
+            self.settings.headers.push((name.to_owned(), text.to_string()));
+        }
+        Ok(())
     }
 
     fn value(
@@ -198,23 +292,24 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let spelled = name.get_ref().as_ref();
-        let path = if table.is_empty() { spelled.to_owned() } else { format!("[{table}] {spelled}") };
         let Some(key) = keys::find(table, spelled) else {
-            if table == "http" && spelled == "headers" {
-                return Ok(());
-            }
+            let path = path(table, spelled);
             let hint = keys::nearest(table, spelled).map(|near| format!("; is it {near}?")).unwrap_or_default();
             self.warn(name.span().start, &format!("key {path} is not known and is ignored{hint}"));
             return Ok(());
         };
-        let setting = from_toml(key.kind, value.get_ref()).map_err(|reason| {
-            ConfigError(format!("{}:{}: {path}: {reason}", self.name, line_of(self.text, value.span().start)))
-        })?;
+        let place = self.place(value.span().start, table, spelled);
+        let setting =
+            from_toml(key.kind, value.get_ref()).map_err(|reason| ConfigError(format!("{place}: {reason}")))?;
         // An empty duration leaves the default.
         if let Some(setting) = setting {
-            self.settings.put(key, setting);
+            self.settings.put(key, setting, place);
         }
         Ok(())
+    }
+
+    fn place(&self, at: usize, table: &str, name: &str) -> String {
+        format!("{}:{}: {}", self.name, line_of(self.text, at), path(table, name))
     }
 
     fn warn(&mut self, at: usize, message: &str) {
@@ -224,6 +319,34 @@ impl Reader<'_> {
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// `[table] name`, or the name alone at the top level.
+pub(crate) fn path(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("[{table}] {name}") }
+}
+
+/// Table and key of what is written at an offset of a text that is no TOML: a guess from the look of its lines.
+fn path_at(text: &str, offset: usize) -> Option<String> {
+    let lines: Vec<&str> = text.lines().take(line_of(text, offset)).map(str::trim).collect();
+    let is_header = |line: &&&str| line.starts_with('[') && !line.contains('=');
+    // A text that ends too early is noticed behind its last line.
+    let (index, line) = lines.iter().enumerate().rfind(|(_, line)| !line.is_empty())?;
+    if is_header(&line) {
+        return Some((*line).to_owned());
+    }
+    let table = lines[..index].iter().rfind(is_header).map(|line| line.trim_matches(['[', ']']));
+    let name = line.split('=').next().unwrap_or(line).trim();
+    Some(path(table.unwrap_or_default(), name))
+}
+
+/// The default of a key, if it has one.
+fn default_of(key: &Key) -> Option<Setting> {
+    if key.default.is_empty() { None } else { from_text(key.kind, key.default).ok() }
+}
+
+fn mismatch(place: &str, kind: Kind, found: &DeValue<'_>) -> ConfigError {
+    ConfigError(format!("{place}: expected {}, found {}", expected(kind), kind_of(found)))
 }
 
 fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Option<Setting>, String> {
@@ -331,8 +454,19 @@ mod tests {
             "2: [data] cache-max-memory-size: unknown size suffix: t (expected k, m, or g)",
         );
         refused("bind-address = 8088", "1: bind-address: expected a string, found an integer");
-        let broken = Settings::read("influxdb.conf", "[meta\nenabled = true").expect_err("a bad file").to_string();
-        assert!(broken.starts_with("parse config: influxdb.conf:1: "), "{broken}");
+        refused("[[udp]]\nenabled = \"yes\"", "2: [udp] enabled: expected true or false, found a string");
+        refused("[http.headers]\nX-A = 1", "2: [http.headers] X-A: expected a string, found an integer");
+        refused("[http.headers]\n\"X a\" = \"\"", "2: [http.headers] X a: \"X a\" cannot be the name of a header");
+        refused("[http.headers]\nX = \"a\\nb\"", "2: [http.headers] X: a header cannot have control characters");
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_names_the_key_too() {
+        refused("[http]\nlog-enabled = true\n\nlog-enabled = false", "4: [http] log-enabled: duplicate key");
+        refused("[meta]\n[http]\n[meta]\n", "3: [meta]: duplicate key");
+        refused("[meta\nenabled = true", "1: [meta: unclosed table, expected `]`");
+        refused("[http]\nbind-address = \"x", "2: [http] bind-address: invalid basic string, expected `\"`");
+        refused("hostname", "1: hostname: key with no value, expected `=`");
     }
 
     #[test]
@@ -371,7 +505,55 @@ mod tests {
     fn listeners_that_do_not_exist_are_noticed_when_on() {
         let text = "[[udp]]\nenabled = false\n[[graphite]]\nenabled = true\n[collectd]\nenabled = false\n";
         let (settings, _) = Settings::read("f", text).expect("a file");
-        assert_eq!(settings.listeners_enabled(), ["graphite"]);
+        let place = "f:4: [graphite] enabled".to_owned();
+        assert_eq!(settings.listeners_enabled(), [Listener { table: "graphite", place }]);
+    }
+
+    #[test]
+    fn keys_without_effect_are_told_where_they_stand_and_why() {
+        let warned = |text: &str| -> Vec<String> {
+            let (settings, mut warnings) = Settings::read("f", text).expect("a file");
+            warnings.extend(settings.without_effect());
+            warnings.into_iter().map(|warning| warning.0).collect()
+        };
+        assert_eq!(
+            warned("reporting-disabled = true\n[data]\nindex-version = \"tsi1\"\n[coordinator]\nmax-select-point = 9"),
+            [
+                "f:1: reporting-disabled has no effect: nothing is ever reported",
+                "f:3: [data] index-version has no effect: it is a setting of another storage engine",
+                "f:5: [coordinator] max-select-point has no effect: points of a query are not limited yet",
+            ]
+        );
+        assert_eq!(warned("[tls]\nciphers = [\"a\"]"), ["f:2: [tls] ciphers has no effect: there is no TLS yet"]);
+        assert_eq!(
+            warned("[admin]\nenabled = true"),
+            ["f:1: table [admin] has no effect: there is no admin interface"]
+        );
+        // What is set to its default changes nothing.
+        let usual = "[data]\nindex-version = \"inmem\"\ncompact-throughput = 50331648\n[tls]\nciphers = []\n\
+                     min-version = \"\"\n[monitor]\nstore-interval = \"10000ms\"\n[ifql]\n";
+        assert_eq!(warned(usual), <[&str; 0]>::default());
+        // What the program itself puts there is nobody's wish.
+        let mut settings = Settings::default();
+        settings.put_default(keys::find("data", "wal-dir").expect("a key"), "/home/me/wal");
+        assert_eq!(settings.without_effect(), []);
+        settings.put_text(keys::find("data", "wal-dir").expect("a key"), "/w", "INFLUXDB_DATA_WAL_DIR").expect("text");
+        assert_eq!(
+            settings.without_effect(),
+            [Warning(
+                "INFLUXDB_DATA_WAL_DIR: [data] wal-dir has no effect: a shard keeps its log in its own directory"
+                    .to_owned()
+            )]
+        );
+    }
+
+    #[test]
+    fn headers_are_taken_from_their_table() {
+        let (settings, warnings) =
+            Settings::read("f", "[http.headers]\nX-Own = \"yes\"\n\"x-b\" = \"a b\"").expect("a file");
+        assert_eq!(warnings, []);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(settings.headers(), [pair("X-Own", "yes"), pair("x-b", "a b")]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Every key of the data node's file, of both generations.
 //!
-//! A key that is known but has no effect says why in its `note`; the rows of the compatibility list come from here.
+//! A key that is known but has no effect says why; who sets it is told (see `Settings::without_effect`).
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,24 +32,56 @@ pub struct Key {
     pub kind: Kind,
     /// Its default, as text; `""` for none.
     pub default: &'static str,
-    /// Why it has no effect, or `""` when it has one.
-    pub note: &'static str,
+    /// What comes of setting it.
+    pub effect: Effect,
+}
+
+/// What comes of setting a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// What it says.
+    Works,
+    /// Nothing. The text tells why, or what holds instead.
+    Nothing(&'static str),
+    /// `true` stops the start: to go on without it would not be safe.
+    Stops,
 }
 
 const fn key(table: &'static str, name: &'static str, kind: Kind, default: &'static str) -> Key {
-    Key { table, name, kind, default, note: "" }
+    Key { table, name, kind, default, effect: Effect::Works }
 }
 
-const fn inert(table: &'static str, name: &'static str, kind: Kind, default: &'static str, note: &'static str) -> Key {
-    Key { table, name, kind, default, note }
+const fn inert(table: &'static str, name: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
+    Key { table, name, kind, default, effect: Effect::Nothing(why) }
+}
+
+const fn stops(table: &'static str, name: &'static str) -> Key {
+    Key { table, name, kind: Kind::Bool, default: "false", effect: Effect::Stops }
 }
 
 use Kind::{Bool, Duration, Int, List, Number, Size, Text};
 
-const OTHER_ENGINE: &str = "a setting of another storage engine";
-const NOT_YET: &str = "not yet";
-const ALWAYS: &str = "the log says it always";
+const OTHER_ENGINE: &str = "it is a setting of another storage engine";
+const ALWAYS: &str = "the log has these messages always";
 const LICENCE: &str = "no licence is needed";
+const TRACING: &str = "calls between nodes are not traced yet";
+const TLS: &str = "there is no TLS yet";
+const USERS: &str = "there are no users yet";
+const PROFILER: &str = "there is no profiler";
+const QUERY_LOG: &str = "queries are not logged yet";
+const INGRESS: &str = "writes are not counted like this yet";
+const COMPACTION: &str = "merging files has no such limit yet";
+const DELETES: &str = "there are no deletes yet";
+const ONE_CONNECTION: &str = "calls share one connection a lane";
+const DEADLINES: &str = "every call has a deadline";
+const DEPRECATED: &str = "it is deprecated";
+const PRECREATION: &str = "shard groups are made by their first write";
+const MONITOR: &str = "the server does not watch itself yet; its numbers are on /metrics and /debug/vars";
+const FLUX: &str = "Flux is not spoken";
+const SOCKET: &str = "there is no UNIX socket yet";
+const SUBSCRIPTIONS: &str = "there are no subscriptions yet";
+const QUERIES: &str = "there are no continuous queries yet";
+const REPAIRS: &str = "repairs are not limited by number";
 
 /// All keys, table by table.
 pub const KEYS: &[Key] = &[
@@ -57,7 +89,7 @@ pub const KEYS: &[Key] = &[
     key("", "bind-address", Text, ":8088"),
     key("", "hostname", Text, ""),
     key("", "join", Text, ""),
-    inert("", "gossip-frequency", Duration, "3s", NOT_YET),
+    inert("", "gossip-frequency", Duration, "3s", "heartbeats have a pace of their own"),
     inert("", "compact-series-file", Bool, "false", OTHER_ENGINE),
     inert("enterprise", "license-key", Text, "", LICENCE),
     inert("enterprise", "license-path", Text, "", LICENCE),
@@ -68,24 +100,24 @@ pub const KEYS: &[Key] = &[
     key("meta", "retention-autocreate", Bool, "true"),
     key("meta", "election-timeout", Duration, "1s"),
     key("meta", "heartbeat-timeout", Duration, "1s"),
-    key("meta", "leader-lease-timeout", Duration, "500ms"),
+    inert("meta", "leader-lease-timeout", Duration, "500ms", "the lease of a leader follows from election-timeout"),
     inert("meta", "commit-timeout", Duration, "50ms", "commits are published at once"),
     key("meta", "consensus-timeout", Duration, "30s"),
-    inert("meta", "cluster-tracing", Bool, "false", NOT_YET),
+    inert("meta", "cluster-tracing", Bool, "false", TRACING),
     inert("meta", "raft-promotion-enabled", Bool, "true", "members join as what they ask for"),
     inert("meta", "logging-enabled", Bool, "true", ALWAYS),
-    inert("meta", "pprof-enabled", Bool, "true", NOT_YET),
-    inert("meta", "lease-duration", Duration, "1m0s", NOT_YET),
+    inert("meta", "pprof-enabled", Bool, "true", PROFILER),
+    inert("meta", "lease-duration", Duration, "1m0s", "there are no leases yet"),
     key("meta", "max-shard-groups-per-policy", Int, "10000"),
-    inert("meta", "https-enabled", Bool, "false", NOT_YET),
-    inert("meta", "https-certificate", Text, "", NOT_YET),
-    inert("meta", "https-private-key", Text, "", NOT_YET),
-    inert("meta", "meta-tls-enabled", Bool, "false", NOT_YET),
-    inert("meta", "meta-insecure-tls", Bool, "false", NOT_YET),
-    inert("meta", "meta-auth-enabled", Bool, "false", NOT_YET),
-    inert("meta", "meta-internal-shared-secret", Text, "", NOT_YET),
-    inert("meta", "password-hash", Text, "bcrypt", NOT_YET),
-    inert("meta", "ensure-fips", Bool, "false", NOT_YET),
+    stops("meta", "https-enabled"),
+    inert("meta", "https-certificate", Text, "", TLS),
+    inert("meta", "https-private-key", Text, "", TLS),
+    stops("meta", "meta-tls-enabled"),
+    inert("meta", "meta-insecure-tls", Bool, "false", TLS),
+    stops("meta", "meta-auth-enabled"),
+    inert("meta", "meta-internal-shared-secret", Text, "", "nodes trust their network"),
+    inert("meta", "password-hash", Text, "bcrypt", USERS),
+    stops("meta", "ensure-fips"),
     key("data", "enabled", Bool, ""),
     key("data", "dir", Text, "/var/lib/influxdb/data"),
     inert("data", "wal-dir", Text, "/var/lib/influxdb/wal", "a shard keeps its log in its own directory"),
@@ -94,27 +126,33 @@ pub const KEYS: &[Key] = &[
     inert("data", "trace-logging-enabled", Bool, "false", ALWAYS),
     inert("data", "wal-logging-enabled", Bool, "true", ALWAYS),
     inert("data", "data-logging-enabled", Bool, "true", ALWAYS),
-    inert("data", "query-log-enabled", Bool, "true", NOT_YET),
-    inert("data", "query-log-path", Text, "", NOT_YET),
-    inert("data", "ingress-metric-by-measurement-enabled", Bool, "false", NOT_YET),
-    inert("data", "ingress-metric-by-login-enabled", Bool, "false", NOT_YET),
-    inert("data", "validate-keys", Bool, "false", NOT_YET),
-    inert("data", "strict-error-handling", Bool, "false", NOT_YET),
+    inert("data", "query-log-enabled", Bool, "true", QUERY_LOG),
+    inert("data", "query-log-path", Text, "", QUERY_LOG),
+    inert("data", "ingress-metric-by-measurement-enabled", Bool, "false", INGRESS),
+    inert("data", "ingress-metric-by-login-enabled", Bool, "false", INGRESS),
+    inert("data", "validate-keys", Bool, "false", "keys are not checked like this yet"),
+    inert("data", "strict-error-handling", Bool, "false", "errors are handled in one way only"),
     inert("data", "cache-max-memory-size", Size, "1g", "a full memory table is flushed, never refused"),
     key("data", "cache-snapshot-memory-size", Size, "25m"),
     key("data", "cache-snapshot-write-cold-duration", Duration, "10m0s"),
-    inert("data", "compact-full-write-cold-duration", Duration, "4h0m0s", NOT_YET),
-    inert("data", "compact-throughput", Size, "48m", NOT_YET),
-    inert("data", "compact-throughput-burst", Size, "48m", NOT_YET),
-    inert("data", "max-concurrent-compactions", Int, "0", NOT_YET),
+    inert(
+        "data",
+        "compact-full-write-cold-duration",
+        Duration,
+        "4h0m0s",
+        "files are merged by their number, not by their age",
+    ),
+    inert("data", "compact-throughput", Size, "48m", COMPACTION),
+    inert("data", "compact-throughput-burst", Size, "48m", COMPACTION),
+    inert("data", "max-concurrent-compactions", Int, "0", COMPACTION),
     inert("data", "aggressive-points-per-block", Int, "10000", OTHER_ENGINE),
     inert("data", "index-version", Text, "inmem", OTHER_ENGINE),
-    inert("data", "max-series-per-database", Int, "0", NOT_YET),
-    inert("data", "max-values-per-tag", Int, "0", NOT_YET),
+    inert("data", "max-series-per-database", Int, "0", "series are not limited yet"),
+    inert("data", "max-values-per-tag", Int, "0", "values of tags are not limited yet"),
     inert("data", "max-index-log-file-size", Size, "1m", OTHER_ENGINE),
     inert("data", "series-id-set-cache-size", Int, "100", OTHER_ENGINE),
     inert("data", "series-file-max-concurrent-snapshot-compactions", Int, "0", OTHER_ENGINE),
-    inert("data", "max-concurrent-deletes", Int, "1", NOT_YET),
+    inert("data", "max-concurrent-deletes", Int, "1", DELETES),
     inert("data", "tsm-use-madv-willneed", Bool, "false", OTHER_ENGINE),
     inert("data", "max-points-per-block", Int, "1000", OTHER_ENGINE),
     inert("data", "max-wal-size", Int, "104857600", OTHER_ENGINE),
@@ -132,27 +170,27 @@ pub const KEYS: &[Key] = &[
     key("cluster", "max-concurrent-queries", Int, "0"),
     key("cluster", "max-select-buckets", Int, "0"),
     key("cluster", "max-query-memory", Size, "0"),
-    inert("cluster", "max-select-point", Int, "0", NOT_YET),
-    inert("cluster", "max-select-series", Int, "0", NOT_YET),
-    inert("cluster", "log-queries-after", Duration, "0s", NOT_YET),
-    inert("cluster", "log-timedout-queries", Bool, "false", NOT_YET),
-    inert("cluster", "termination-query-log", Bool, "false", NOT_YET),
-    inert("cluster", "max-concurrent-deletes", Int, "1", NOT_YET),
-    inert("cluster", "pool-max-idle-time", Duration, "1m0s", "calls share one connection a lane"),
-    inert("cluster", "pool-max-idle-streams", Int, "100", "calls share one connection a lane"),
+    inert("cluster", "max-select-point", Int, "0", "points of a query are not limited yet"),
+    inert("cluster", "max-select-series", Int, "0", "series of a query are not limited yet"),
+    inert("cluster", "log-queries-after", Duration, "0s", QUERY_LOG),
+    inert("cluster", "log-timedout-queries", Bool, "false", QUERY_LOG),
+    inert("cluster", "termination-query-log", Bool, "false", QUERY_LOG),
+    inert("cluster", "max-concurrent-deletes", Int, "1", DELETES),
+    inert("cluster", "pool-max-idle-time", Duration, "1m0s", ONE_CONNECTION),
+    inert("cluster", "pool-max-idle-streams", Int, "100", ONE_CONNECTION),
     inert("cluster", "allow-out-of-order-writes", Bool, "false", "stamps, not order, decide which value wins"),
-    inert("cluster", "rpc-resettable-read-timeout", Duration, "15m0s", "every call has a deadline"),
-    inert("cluster", "rpc-resettable-write-timeout", Duration, "15m0s", "every call has a deadline"),
-    inert("cluster", "https-enabled", Bool, "false", NOT_YET),
-    inert("cluster", "https-certificate", Text, "", NOT_YET),
-    inert("cluster", "https-private-key", Text, "", NOT_YET),
-    inert("cluster", "https-insecure-tls", Bool, "false", NOT_YET),
-    inert("cluster", "https-insecure-certificate", Bool, "false", NOT_YET),
-    inert("cluster", "cluster-tracing", Bool, "false", NOT_YET),
-    inert("cluster", "max-remote-write-connections", Int, "3", "deprecated"),
-    inert("cluster", "shard-writer-timeout", Duration, "5s", "deprecated"),
-    inert("cluster", "shard-mapper-timeout", Duration, "5s", "deprecated"),
-    inert("cluster", "force-remote-mapping", Bool, "false", "deprecated"),
+    inert("cluster", "rpc-resettable-read-timeout", Duration, "15m0s", DEADLINES),
+    inert("cluster", "rpc-resettable-write-timeout", Duration, "15m0s", DEADLINES),
+    stops("cluster", "https-enabled"),
+    inert("cluster", "https-certificate", Text, "", TLS),
+    inert("cluster", "https-private-key", Text, "", TLS),
+    inert("cluster", "https-insecure-tls", Bool, "false", TLS),
+    inert("cluster", "https-insecure-certificate", Bool, "false", TLS),
+    inert("cluster", "cluster-tracing", Bool, "false", TRACING),
+    inert("cluster", "max-remote-write-connections", Int, "3", DEPRECATED),
+    inert("cluster", "shard-writer-timeout", Duration, "5s", DEPRECATED),
+    inert("cluster", "shard-mapper-timeout", Duration, "5s", DEPRECATED),
+    inert("cluster", "force-remote-mapping", Bool, "false", DEPRECATED),
     key("hinted-handoff", "enabled", Bool, "true"),
     key("hinted-handoff", "dir", Text, "/var/lib/influxdb/hh"),
     key("hinted-handoff", "max-size", Int, "10737418240"),
@@ -162,80 +200,91 @@ pub const KEYS: &[Key] = &[
     key("hinted-handoff", "retry-max-interval", Duration, "3m20s"),
     key("hinted-handoff", "retry-concurrency", Int, "20"),
     key("hinted-handoff", "purge-interval", Duration, "1m0s"),
-    key("hinted-handoff", "batch-size", Int, "512000"),
+    inert("hinted-handoff", "batch-size", Int, "512000", "hints are sent one by one, retry-concurrency at a time"),
     key("hinted-handoff", "max-writes-pending", Int, "1024"),
     key("anti-entropy", "enabled", Bool, "true"),
     key("anti-entropy", "check-interval", Duration, "1m0s"),
-    inert("anti-entropy", "max-fetch", Int, "10", NOT_YET),
-    inert("anti-entropy", "max-sync", Int, "1", NOT_YET),
+    inert("anti-entropy", "max-fetch", Int, "10", REPAIRS),
+    inert("anti-entropy", "max-sync", Int, "1", REPAIRS),
     inert("anti-entropy", "auto-repair-missing", Bool, "true", "differences are always repaired"),
     key("retention", "enabled", Bool, "true"),
     key("retention", "check-interval", Duration, "30m0s"),
-    inert("shard-precreation", "enabled", Bool, "true", NOT_YET),
-    inert("shard-precreation", "check-interval", Duration, "10m0s", NOT_YET),
-    inert("shard-precreation", "advance-period", Duration, "30m0s", NOT_YET),
-    inert("monitor", "store-enabled", Bool, "true", NOT_YET),
-    inert("monitor", "store-database", Text, "_internal", NOT_YET),
-    inert("monitor", "store-interval", Duration, "10s", NOT_YET),
-    inert("monitor", "remote-collect-interval", Duration, "10s", NOT_YET),
+    inert("shard-precreation", "enabled", Bool, "true", PRECREATION),
+    inert("shard-precreation", "check-interval", Duration, "10m0s", PRECREATION),
+    inert("shard-precreation", "advance-period", Duration, "30m0s", PRECREATION),
+    inert("monitor", "store-enabled", Bool, "true", MONITOR),
+    inert("monitor", "store-database", Text, "_internal", MONITOR),
+    inert("monitor", "store-interval", Duration, "10s", MONITOR),
+    inert("monitor", "remote-collect-interval", Duration, "10s", MONITOR),
     key("http", "enabled", Bool, "true"),
     key("http", "bind-address", Text, ":8086"),
-    key("http", "auth-enabled", Bool, "false"),
+    stops("http", "auth-enabled"),
     key("http", "log-enabled", Bool, "true"),
     key("http", "max-body-size", Int, "25000000"),
     key("http", "max-row-limit", Int, "0"),
     key("http", "max-connection-limit", Int, "0"),
-    key("http", "https-enabled", Bool, "false"),
-    inert("http", "https-certificate", Text, "/etc/ssl/influxdb.pem", NOT_YET),
-    inert("http", "https-private-key", Text, "", NOT_YET),
-    inert("http", "https-insecure-certificate", Bool, "false", NOT_YET),
-    inert("http", "realm", Text, "InfluxDB", NOT_YET),
-    inert("http", "flux-enabled", Bool, "false", "Flux is not spoken"),
-    inert("http", "flux-log-enabled", Bool, "false", "Flux is not spoken"),
-    inert("http", "suppress-write-log", Bool, "false", NOT_YET),
-    inert("http", "access-log-path", Text, "", NOT_YET),
-    inert("http", "access-log-status-filters", List, "", NOT_YET),
-    inert("http", "write-tracing", Bool, "false", NOT_YET),
-    inert("http", "pprof-enabled", Bool, "true", NOT_YET),
-    inert("http", "pprof-auth-enabled", Bool, "false", NOT_YET),
-    inert("http", "debug-pprof-enabled", Bool, "false", NOT_YET),
-    inert("http", "ping-auth-enabled", Bool, "false", NOT_YET),
-    inert("http", "prom-read-auth-enabled", Bool, "false", NOT_YET),
-    inert("http", "user-query-bytes-enabled", Bool, "false", NOT_YET),
-    inert("http", "shared-secret", Text, "", NOT_YET),
-    inert("http", "unix-socket-enabled", Bool, "false", NOT_YET),
-    inert("http", "unix-socket-group", Text, "", NOT_YET),
-    inert("http", "unix-socket-permissions", Text, "0777", NOT_YET),
-    inert("http", "bind-socket", Text, "/var/run/influxdb.sock", NOT_YET),
-    inert("http", "max-concurrent-write-limit", Int, "0", NOT_YET),
-    inert("http", "max-enqueued-write-limit", Int, "0", NOT_YET),
-    inert("http", "enqueued-write-timeout", Duration, "30s", NOT_YET),
-    inert("subscriber", "enabled", Bool, "true", NOT_YET),
-    inert("subscriber", "http-timeout", Duration, "30s", NOT_YET),
-    inert("subscriber", "insecure-skip-verify", Bool, "false", NOT_YET),
-    inert("subscriber", "ca-certs", Text, "", NOT_YET),
-    inert("subscriber", "write-concurrency", Int, "40", NOT_YET),
-    inert("subscriber", "write-buffer-size", Int, "1000", NOT_YET),
-    inert("subscriber", "total-buffer-bytes", Int, "0", NOT_YET),
-    inert("continuous_queries", "enabled", Bool, "true", NOT_YET),
-    inert("continuous_queries", "log-enabled", Bool, "true", NOT_YET),
-    inert("continuous_queries", "query-stats-enabled", Bool, "false", NOT_YET),
-    inert("continuous_queries", "run-interval", Duration, "1s", NOT_YET),
+    stops("http", "https-enabled"),
+    inert("http", "https-certificate", Text, "/etc/ssl/influxdb.pem", TLS),
+    inert("http", "https-private-key", Text, "", TLS),
+    inert("http", "https-insecure-certificate", Bool, "false", TLS),
+    inert("http", "realm", Text, "InfluxDB", USERS),
+    inert("http", "flux-enabled", Bool, "false", FLUX),
+    inert("http", "flux-log-enabled", Bool, "false", FLUX),
+    key("http", "suppress-write-log", Bool, "false"),
+    inert("http", "access-log-path", Text, "", "requests are logged with everything else, to standard error"),
+    key("http", "access-log-status-filters", List, ""),
+    key("http", "write-tracing", Bool, "false"),
+    inert("http", "pprof-enabled", Bool, "true", PROFILER),
+    inert("http", "pprof-auth-enabled", Bool, "false", USERS),
+    inert("http", "debug-pprof-enabled", Bool, "false", PROFILER),
+    inert("http", "ping-auth-enabled", Bool, "false", USERS),
+    inert("http", "prom-read-auth-enabled", Bool, "false", USERS),
+    inert("http", "user-query-bytes-enabled", Bool, "false", USERS),
+    inert("http", "shared-secret", Text, "", USERS),
+    stops("http", "unix-socket-enabled"),
+    inert("http", "unix-socket-group", Text, "", SOCKET),
+    inert("http", "unix-socket-permissions", Text, "0777", SOCKET),
+    inert("http", "bind-socket", Text, "/var/run/influxdb.sock", SOCKET),
+    key("http", "max-concurrent-write-limit", Int, "0"),
+    key("http", "max-enqueued-write-limit", Int, "0"),
+    key("http", "enqueued-write-timeout", Duration, "30s"),
+    inert("subscriber", "enabled", Bool, "true", SUBSCRIPTIONS),
+    inert("subscriber", "http-timeout", Duration, "30s", SUBSCRIPTIONS),
+    inert("subscriber", "insecure-skip-verify", Bool, "false", SUBSCRIPTIONS),
+    inert("subscriber", "ca-certs", Text, "", SUBSCRIPTIONS),
+    inert("subscriber", "write-concurrency", Int, "40", SUBSCRIPTIONS),
+    inert("subscriber", "write-buffer-size", Int, "1000", SUBSCRIPTIONS),
+    inert("subscriber", "total-buffer-bytes", Int, "0", SUBSCRIPTIONS),
+    inert("continuous_queries", "enabled", Bool, "true", QUERIES),
+    inert("continuous_queries", "log-enabled", Bool, "true", QUERIES),
+    inert("continuous_queries", "query-stats-enabled", Bool, "false", QUERIES),
+    inert("continuous_queries", "run-interval", Duration, "1s", QUERIES),
     key("logging", "format", Text, "auto"),
     key("logging", "level", Text, "info"),
-    inert("logging", "suppress-logo", Bool, "false", "there is none"),
-    inert("tls", "ciphers", List, "", NOT_YET),
-    inert("tls", "min-version", Text, "", NOT_YET),
-    inert("tls", "max-version", Text, "", NOT_YET),
-    inert("tls", "advanced-expiration", Duration, "5d", NOT_YET),
+    inert("logging", "suppress-logo", Bool, "false", "there is no logo"),
+    inert("tls", "ciphers", List, "", TLS),
+    inert("tls", "min-version", Text, "", TLS),
+    inert("tls", "max-version", Text, "", TLS),
+    inert("tls", "advanced-expiration", Duration, "5d", TLS),
 ];
 
 /// Tables that other generations had or that hold listeners which do not exist yet. Their keys are not checked.
 /// A listener that is `enabled` stops the start with an error instead of being ignored.
 pub const LISTENER_TABLES: &[&str] = &["graphite", "collectd", "opentsdb", "udp"];
 
-/// Tables that are ignored whole.
-pub const IGNORED_TABLES: &[&str] = &["admin", "ifql", "registration", "licensing", "flux-controller", "http.headers"];
+/// Tables that are ignored whole, and why.
+pub const IGNORED_TABLES: &[(&str, &str)] = &[
+    ("admin", "there is no admin interface"),
+    ("ifql", FLUX),
+    ("registration", "nothing is ever reported"),
+    ("licensing", LICENCE),
+    ("flux-controller", FLUX),
+];
+
+/// The table of a listener of this name.
+pub fn listener(table: &str) -> Option<&'static str> {
+    LISTENER_TABLES.iter().copied().find(|listener| *listener == table)
+}
 
 /// The key of this table and name. `[coordinator]` is another name of `[cluster]`.
 pub fn find(table: &str, name: &str) -> Option<&'static Key> {

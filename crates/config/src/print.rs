@@ -12,6 +12,9 @@ pub fn print(settings: &Settings) -> String {
     for key in KEYS {
         let Some(value) = settings.get(key.table, key.name) else { continue };
         if key.table != table {
+            if table == "http" {
+                push_headers(&mut out, settings);
+            }
             table = key.table;
             out.push_str(&format!("\n[{table}]\n"));
         }
@@ -19,6 +22,16 @@ pub fn print(settings: &Settings) -> String {
         out.push_str(&format!("{indent}{} = {}\n", key.name, literal(&value)));
     }
     out
+}
+
+fn push_headers(out: &mut String, settings: &Settings) {
+    if settings.headers().is_empty() {
+        return;
+    }
+    out.push_str("\n  [http.headers]\n");
+    for (name, value) in settings.headers() {
+        out.push_str(&format!("    {} = {}\n", quoted(name), quoted(value)));
+    }
 }
 
 fn literal(value: &Setting) -> String {
@@ -45,11 +58,13 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_the_same() {
-        let text = "hostname = \"a\\\"b\"\n[meta]\nenabled = true\n[http]\naccess-log-status-filters = [\"4xx\"]\n";
+        let text = "hostname = \"a\\\"b\"\n[meta]\nenabled = true\n[http]\naccess-log-status-filters = [\"4xx\"]\n\
+                    [http.headers]\nX-Own = \"a\\\"b\"\n";
         let (settings, _) = Settings::read("f", text).expect("a file");
         let printed = print(&settings);
         let (again, warnings) = Settings::read("f", &printed).expect("a file");
-        assert_eq!(warnings, []);
+        assert_eq!((warnings, again.without_effect()), (Vec::new(), Vec::new()));
+        assert_eq!(again.headers(), settings.headers());
         assert_eq!(print(&again), printed);
         assert!(printed.contains("\n[meta]\n  enabled = true\n") && printed.contains("write-timeout = \"10s\""));
     }

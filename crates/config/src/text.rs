@@ -1,5 +1,6 @@
-//! The texts of values: durations and sizes, as the configuration files spell them.
+//! The texts of values: durations, sizes and statuses, as the configuration files spell them.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Reads a duration: one or more `<number><unit>`, units `ns us µs ms s m h d w`, or a bare `0`.
@@ -69,6 +70,26 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("size would overflow the max size ({}) of a uint: {trimmed}", u64::MAX))
 }
 
+/// Reads a status or a class of them: `404`, `40x` or `4xx`, in any case.
+///
+/// # Errors
+/// The sentence that the reference prints.
+pub fn parse_statuses(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches('x');
+    let is_prefix = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_prefix || !matches!(digits.as_bytes().first(), Some(b'1'..=b'5')) {
+        return Err(format!(
+            "{text:?}: status filter must be a digit that starts with 1-5 optionally followed by X characters"
+        ));
+    }
+    let bound = |fill: &str| lower.replace('x', fill).parse::<u16>().ok().filter(|_| lower.len() == 3);
+    match (bound("0"), bound("9")) {
+        (Some(first), Some(last)) => Ok(first..=last),
+        _ => Err(format!("{text:?}: status filter must be exactly 3 characters long")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use stdx::human::print_duration;
@@ -94,6 +115,28 @@ mod tests {
     fn durations_print_as_they_are_read() {
         for text in ["0s", "30s", "1m0s", "168h0m0s", "500ms", "50ms", "1h0m1.5s", "10µs", "7ns", "1.5s"] {
             assert_eq!(print_duration(parse_duration(text).expect("a duration")), text);
+        }
+    }
+
+    #[test]
+    fn statuses_are_given_by_their_first_digits() {
+        assert_eq!(parse_statuses("4xx"), Ok(400..=499));
+        assert_eq!(parse_statuses("40X"), Ok(400..=409));
+        assert_eq!(parse_statuses("404"), Ok(404..=404));
+        for (bad, why) in [
+            ("", "must be a digit"),
+            ("x", "must be a digit"),
+            ("xxx", "must be a digit"),
+            ("4x4", "must be a digit"),
+            ("9xx", "must be a digit"),
+            ("+4x", "must be a digit"),
+            ("4", "must be exactly 3"),
+            ("4x", "must be exactly 3"),
+            ("4040", "must be exactly 3"),
+            ("4xxx", "must be exactly 3"),
+        ] {
+            let error = parse_statuses(bad).expect_err("no filter");
+            assert!(error.starts_with(&format!("{bad:?}: status filter {why}")), "{error}");
         }
     }
 

@@ -34,7 +34,7 @@ mod throttle;
 mod write;
 
 pub use api::ConfigError;
-pub use config::{AccessLog, Config, StatusFilter};
+pub use config::{AccessLog, Config};
 pub use server::{Server, serve};
 pub use service::{
     Caller, Health, Pending, QueryRequest, QueryService, Services, Statistic, StatusService, WriteFailure,

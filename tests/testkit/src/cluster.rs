@@ -56,6 +56,21 @@ pub fn until<T>(
     }
 }
 
+/// Asks again and again whether something that should not change has changed.
+///
+/// # Errors
+/// When `probe` fails or says no within this time.
+pub fn stays(what: &str, during: Duration, mut probe: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < during {
+        if !probe().with_context(|| what.to_owned())? {
+            bail!("no longer so after {:?}: {what}", began.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 impl Node {
     /// `host:port`.
     pub fn at(&self, port: u16) -> String {

@@ -7,4 +7,4 @@ pub mod cluster;
 pub mod http;
 pub mod recording;
 
-pub use cluster::{Cluster, Node, until};
+pub use cluster::{Cluster, Node, stays, until};

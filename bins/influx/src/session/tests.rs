@@ -313,4 +313,5 @@ async fn some_lines_end_or_need_a_person() {
     let shown = String::from_utf8(out).expect("text");
     assert!(shown.contains("Username          u\n") && shown.contains("chunk size <rows>"));
     assert!(!shown.contains("p\n") || !shown.contains("password p"));
+    assert!(shown.contains("( oo )"), "the gopher looks at us");
 }

@@ -58,15 +58,16 @@ impl Lines {
         let now_ns = api.env.now().0;
         let bytes_max = api.config.body_limit();
         let parsers = std::sync::Arc::clone(&api.parsers);
-        if api.config.write_tracing && !self.is_gzip {
-            tracing::info!(body = %String::from_utf8_lossy(&self.body), "write body received by handler");
-        }
+        let is_traced = api.config.write_tracing;
         let is_small = self.body.len() <= INLINE_BYTES_MAX && !self.is_gzip;
         let work = move || -> Result<Parsed, BodyError> {
             let Lines { mut body, is_gzip, mut room } = self;
             if is_gzip {
                 let unpacked = gunzip(&body, bytes_max, &mut |bytes| room.grow(bytes))?;
                 parsers.put_back_buffer(std::mem::replace(&mut body, unpacked));
+            }
+            if is_traced {
+                tracing::info!(body = %String::from_utf8_lossy(&body), "write body received by handler");
             }
             let mut parser = parsers.take();
             let mut batch = Batch::default();
