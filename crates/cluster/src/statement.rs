@@ -215,11 +215,7 @@ impl Statements {
         self.env.spawn(async move {
             let permit = match this.admit() {
                 Ok(permit) => permit,
-                Err(error) => {
-                    // Nobody listening is fine.
-                    let _ = chunks.send(Chunk::failed(0, error.to_string())).await;
-                    return;
-                }
+                Err(error) => return refuse(0, statements.len(), &error.to_string(), &chunks).await,
             };
             this.running.inc();
             tokio::select! {
@@ -260,12 +256,7 @@ impl Statements {
             };
             if answers.finish(result).await.is_err() {
                 self.failed.inc();
-                for rest in id + 1..statements.len() {
-                    if chunks.send(Chunk::failed(rest, "not executed")).await.is_err() {
-                        return;
-                    }
-                }
-                return;
+                return skip(id + 1, statements.len(), chunks).await;
             }
         }
     }
@@ -358,10 +349,45 @@ impl Statements {
     }
 }
 
+/// Answers statement `id` of `count` with an error and those behind it as not executed.
+async fn refuse(id: usize, count: usize, error: &str, chunks: &mpsc::Sender<Chunk>) {
+    if chunks.send(Chunk::failed(id, error)).await.is_ok() {
+        skip(id + 1, count, chunks).await;
+    }
+}
+
+/// Answers the statements from `first` on, of `count`, as not executed.
+async fn skip(first: usize, count: usize, chunks: &mpsc::Sender<Chunk>) {
+    for id in first..count {
+        if chunks.send(Chunk::failed(id, "not executed")).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// What a failed call means to the fan-out.
 fn ask_error(error: PeerError) -> AskError {
     match error {
         PeerError::Fault(fault) => question::fault_to_ask_error(&fault),
         error => AskError::Node(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn statements_behind_one_that_was_refused_are_not_executed() {
+        let (chunks, mut receiver) = mpsc::channel(8);
+        refuse(0, 3, "max-concurrent-queries limit exceeded(2, 1)", &chunks).await;
+        drop(chunks);
+        let mut answers = Vec::new();
+        while let Some(chunk) = receiver.recv().await {
+            assert!(!chunk.statement_continues);
+            answers.push((chunk.statement_id, chunk.error.expect("an error")));
+        }
+        let rest = |id| (id, "not executed".to_owned());
+        assert_eq!(answers, [(0, "max-concurrent-queries limit exceeded(2, 1)".to_owned()), rest(1), rest(2)]);
     }
 }
