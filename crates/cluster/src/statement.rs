@@ -213,7 +213,7 @@ impl Statements {
         let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let this = Arc::clone(self);
         self.env.spawn(async move {
-            let permit = match this.admit() {
+            let permit = match this.admit(&context).await {
                 Ok(permit) => permit,
                 Err(error) => return refuse(0, statements.len(), &error.to_string(), &chunks).await,
             };
@@ -230,7 +230,14 @@ impl Statements {
         receiver
     }
 
-    fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, StatementError> {
+    /// Whether a request may run at all.
+    async fn admit(&self, context: &QueryContext) -> Result<Option<OwnedSemaphorePermit>, StatementError> {
+        if let Some(node) = context.node {
+            let is_data_node = |data: &Data| data.node(node).and_then(|node| node.data.as_ref()).map(|_| ());
+            if self.data_with(is_data_node).await.is_none() {
+                return Err(StatementError::Wrong(format!("data node not found: {node}")));
+            }
+        }
         let Some(permits) = &self.permits else { return Ok(None) };
         Arc::clone(permits).try_acquire_owned().map(Some).map_err(|_| {
             let max = self.limits.concurrent_max;
