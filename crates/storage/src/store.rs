@@ -90,7 +90,12 @@ impl Store {
         }
         let dir = self.shared.config.dir.join(path::component(db)).join(path::component(rp)).join(id.to_string());
         let manifest = Manifest::new(id, db, rp);
-        shard::create(&self.env, &dir, &manifest)?;
+        shard::create(&self.env, &dir, &manifest).inspect_err(|error| {
+            // The writes that the shard is made for are refused with it.
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                self.shared.usage.note_refused(self.free_bytes());
+            }
+        })?;
         self.insert(dir, id, Ok(manifest));
         Ok(())
     }
@@ -187,6 +192,15 @@ impl Store {
     /// Bytes of all memory tables, about.
     pub fn memory_bytes(&self) -> u64 {
         self.shared.usage.memory_bytes()
+    }
+
+    /// Whether the disk refused the last write for being full and has hardly more space since.
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.usage.is_disk_full(|| self.free_bytes())
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.env.fs().free_bytes(&self.shared.config.dir).unwrap_or(0)
     }
 
     /// The largest clock of a stamp on this disk: a node starts its own clock above it. Opens every shard.
