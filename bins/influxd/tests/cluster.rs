@@ -3,7 +3,8 @@
 //! Every test has addresses of its own (127.20.<test>.<node>), so that tests run side by side. The number of rounds of
 //! the kill test is `MAINSTEM_KILL_ROUNDS` (2 by default, more by hand).
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -422,6 +423,128 @@ fn a_directory_in_use_is_refused() {
         let refused = cluster.start(1, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
         anyhow::ensure!(refused.contains("in use by another process"), "{refused}");
         anyhow::ensure!(cluster.nodes[0].answers());
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// Starts a node that is to refuse to; what it says.
+fn refusal(cluster: &mut Cluster, index: usize) -> anyhow::Result<String> {
+    match cluster.start(index, &[]) {
+        Ok(()) => anyhow::bail!("node {} started", index + 1),
+        Err(error) => Ok(format!("{error:#}")),
+    }
+}
+
+/// Every file below a directory, with its bytes.
+fn files(dir: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else {
+            files.insert(path.clone(), std::fs::read(&path)?);
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn a_handoff_directory_in_use_is_refused() {
+    let (mut cluster, _dir) = cluster(16, 2);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let dirs = [0, 1].map(|node: usize| cluster.nodes[node].dir().to_owned());
+        let in_dir = |node: usize, name: &str| dirs[node].join(name).display().to_string();
+        let config = cluster.nodes[1].dir().join("influxdb.conf");
+        let original = std::fs::read_to_string(&config)?;
+        for name in ["hh", "meta"] {
+            std::fs::write(&config, original.replace(&in_dir(1, name), &in_dir(0, name)))?;
+            let said = refusal(&mut cluster, 1)?;
+            anyhow::ensure!(said.contains("in use by another process"), "{said}");
+            anyhow::ensure!(cluster.nodes[0].answers());
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn directories_of_other_programs_are_left_as_they_were() {
+    let (mut cluster, _dir) = cluster(17, 1);
+    let done = (|| {
+        let dir = cluster.nodes[0].dir().to_owned();
+        for (foreign, named) in [("hh/5/3/1", "\"5/3/1\""), ("meta/meta.db", "\"meta.db\""), ("data/db/x", "\"db\"")] {
+            let path = dir.join(foreign);
+            std::fs::create_dir_all(path.parent().expect("below the directory"))?;
+            std::fs::write(&path, b"theirs")?;
+            let said = refusal(&mut cluster, 0)?;
+            anyhow::ensure!(said.contains(named) && said.contains("this program did not write"), "{said}");
+            for name in ["hh", "meta", "data"] {
+                let found = dir.join(name).exists().then(|| files(&dir.join(name))).transpose()?.unwrap_or_default();
+                let want = if foreign.starts_with(name) { vec![path.clone()] } else { Vec::new() };
+                anyhow::ensure!(found.keys().eq(&want), "{name}: {:?}", found.keys());
+                let _ = std::fs::remove_dir_all(dir.join(name));
+            }
+        }
+        // What file systems and people keep everywhere is no obstacle.
+        for name in ["hh", "meta", "data"] {
+            std::fs::create_dir_all(dir.join(name).join("lost+found"))?;
+            std::fs::write(dir.join(name).join(".keep"), b"")?;
+        }
+        cluster.start(0, &[])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_file_of_a_later_release_leaves_everything_as_it_was() {
+    let (mut cluster, _dir) = cluster(18, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.nodes[0].write_ok("d", "", b"m v=1i 1")?;
+        // Killed: a file that is opened for writing would be repaired.
+        cluster.kill(0)?;
+        let dir = cluster.nodes[0].dir().to_owned();
+        let client = dir.join("meta").join("client.meta");
+        let original = std::fs::read(&client)?;
+        let mut later = original.clone();
+        later[7] = 2;
+        std::fs::write(&client, &later)?;
+        let before = ["hh", "meta", "data"].map(|name| files(&dir.join(name)).expect("read"));
+        let said = refusal(&mut cluster, 0)?;
+        anyhow::ensure!(said.contains("client.meta has format 2, this release reads up to 1"), "{said}");
+        anyhow::ensure!(before == ["hh", "meta", "data"].map(|name| files(&dir.join(name)).expect("read")));
+        std::fs::write(&client, &original)?;
+        cluster.start(0, &[])?;
+        anyhow::ensure!(cluster.nodes[0].rows("d", "SELECT v FROM m")? == [json!([1, 1])]);
+        // A file that cannot be read is complained of once.
+        cluster.stop(0)?;
+        std::fs::write(dir.join("meta").join("node.json"), b"{")?;
+        let said = refusal(&mut cluster, 0)?;
+        anyhow::ensure!(said.matches("node.json: EOF").count() == 1, "{said}");
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_node_that_is_none_is_not_asked() {
+    let (mut cluster, _dir) = cluster(19, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let ask = |node: u64| {
+            let target = format!("/query?node_id={node}&q={}", testkit::http::encode("SHOW DATABASES; SHOW USERS"));
+            testkit::http::request("GET", &cluster.nodes[0].at(8086), &target, b"").map(|answer| answer.body)
+        };
+        let want = "{\"results\":[{\"statement_id\":0,\"error\":\"data node not found: 99\"},\
+                    {\"statement_id\":1,\"error\":\"not executed\"}]}\n";
+        let answer = ask(99)?;
+        anyhow::ensure!(answer == want, "{answer}");
+        let answer = ask(1)?;
+        anyhow::ensure!(!answer.contains("error"), "{answer}");
         Ok(())
     })();
     check(&cluster, done);
