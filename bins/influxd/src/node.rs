@@ -179,7 +179,7 @@ impl Node {
         let services = http_api::Services {
             query: Arc::new(Queries(statements)),
             write: Arc::new(Writes(writer)),
-            status: Arc::new(NodeStatus { metrics, started, command_line }),
+            status: Arc::new(NodeStatus { metrics, started, command_line, store: store.clone() }),
         };
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;
