@@ -27,6 +27,7 @@ pub(crate) fn run(session: &mut Session, runtime: &tokio::runtime::Runtime) -> a
         editor.add_history_entry(line)?;
     }
     let mut out = io::stdout();
+    let mut is_garbled = false;
     loop {
         let line = match editor.readline("> ") {
             Ok(line) => line,
@@ -36,8 +37,21 @@ pub(crate) fn run(session: &mut Session, runtime: &tokio::runtime::Runtime) -> a
                 writeln!(out)?;
                 break;
             }
+            Err(error) if is_no_text(&error) => {
+                // Each byte of a paste is told to be wrong; that is said once.
+                if !std::mem::replace(&mut is_garbled, true) {
+                    writeln!(out, "ERR: what was typed is not valid UTF-8 and was thrown away")?;
+                }
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
+        is_garbled = false;
+        if Command::parse(&line) != Command::Exit
+            && let Some(line) = history.add(&line)
+        {
+            editor.add_history_entry(line)?;
+        }
         match runtime.block_on(run_line(session, &line, &mut out))? {
             None | Some(Outcome::Done | Outcome::Failed(_)) => {}
             Some(Outcome::Exit) => break,
@@ -52,13 +66,13 @@ pub(crate) fn run(session: &mut Session, runtime: &tokio::runtime::Runtime) -> a
             Some(Outcome::NeedsPerson(_)) => {}
         }
         out.flush()?;
-        if let Some(line) = history.add(&line) {
-            editor.add_history_entry(line)?;
-        }
     }
-    // A history that cannot be kept is no reason to complain at the very end.
-    let _ = history.save();
     Ok(())
+}
+
+/// Whether bytes from the terminal were no UTF-8. What was typed of the line is gone then; the terminal works.
+fn is_no_text(error: &ReadlineError) -> bool {
+    matches!(error, ReadlineError::Io(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 /// Runs a line; `None` when the user interrupted it, which cancels its query.
@@ -140,3 +154,14 @@ impl Highlighter for Words {
 impl Validator for Words {}
 
 impl Helper for Words {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_end_the_shell() {
+        assert!(is_no_text(&ReadlineError::from(io::ErrorKind::InvalidData)));
+        assert!(!is_no_text(&ReadlineError::Eof) && !is_no_text(&ReadlineError::from(io::ErrorKind::BrokenPipe)));
+    }
+}

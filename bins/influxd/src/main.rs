@@ -33,10 +33,25 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{word}: {error:#}\n"));
+            complain(&format!(
+                "{word}: {}
+",
+                sentence(&error)
+            ));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and what led to it, each told once: many errors quote their cause.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn print(text: &str) {
@@ -134,5 +149,19 @@ async fn signal() -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_quotes_is_told_once() {
+        let io = || std::io::Error::other("node.json: expected value");
+        let quoted = anyhow::Error::new(meta_node::StartError::Disk(io()));
+        assert_eq!(sentence(&quoted), "node.json: expected value");
+        let behind = anyhow::Error::new(io()).context("read the directory").context("start");
+        assert_eq!(sentence(&behind), "start: read the directory: node.json: expected value");
     }
 }

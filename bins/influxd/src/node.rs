@@ -1,6 +1,6 @@
 //! A node from start to stop.
 //!
-//! Order of the start: the directories are locked and opened; the listener for peers and the admin API answer (a joining
+//! Order of the start: the directories are looked at, then locked and opened; the listener for peers and the admin API answer (a joining
 //! node needs both); the node becomes a member; its copy of the metadata, its shards and its queues are wired together;
 //! the background work begins; clients are served last. Stopping goes the other way: clients are drained first, then
 //! logs are synced and closed.
@@ -17,7 +17,7 @@ use cluster::{
     HybridClock, LocalShards, MetaEndpoint, Peers, PointsWriter, QueryLimits, Repair, ShardServer, Statements, expire,
 };
 use config::{DataNodeConfig, Mode};
-use env::{Env, TaskHandle};
+use env::{DirLock, Env, TaskHandle};
 use hinted_handoff::Queues;
 use http_api::config as http_limits;
 use meta::{Command, Data, Incarnation};
@@ -41,6 +41,9 @@ const SNAPSHOT_ENTRIES: u64 = 1_000;
 const QUERY_MEMORY_MIN: u64 = 256 << 20;
 /// The file with the node's copy of the metadata.
 const CLIENT_FILE: &str = "client.meta";
+/// Locked in the metadata directory by a node that holds shards. A meta node has a lock of its own there, so that one of
+/// each kind may share the directory.
+const CLIENT_LOCK: &str = "client.lock";
 /// Pause between attempts to register addresses.
 const REGISTER_PAUSE: Duration = Duration::from_millis(200);
 /// How long a stopping node waits for its clients.
@@ -55,8 +58,10 @@ pub struct Node {
     clients: TaskHandle<()>,
     background: Vec<TaskHandle<()>>,
     store: Option<Arc<Store>>,
+    handoff: Option<Arc<Queues>>,
     meta_node: Option<MetaNode>,
     id: NodeId,
+    _lock: Option<Box<dyn DirLock>>,
 }
 
 /// What the mode of a configuration means here.
@@ -92,6 +97,9 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let mut background = Vec::new();
 
+        check_directories(&env, &config, &roles).await?;
+        let lock = lock_metadata(&env, &config, &roles).await?;
+        let handoff = open_handoff(&env, &config).await?;
         let store = open_store(&env, &config, &roles).await?;
         let channels = Arc::new(Channels::new(env.clone(), config.dial_timeout));
         let remote = RemoteMeta::new(Arc::clone(&channels), Vec::new());
@@ -131,7 +139,6 @@ impl Node {
         let clock = Arc::new(HybridClock::new(env.clone(), seen));
         let peers = Peers::new(env.clone(), id, Arc::clone(&meta), Arc::clone(&clock), channels, &metrics);
         let local = store.clone().map(|store| Arc::new(LocalShards::new(id, Arc::clone(&meta), store)));
-        let handoff = open_handoff(&env, &config).await?;
         let memory = query_memory(&env, &config, &metrics);
         server.complete(Parts {
             meta: Arc::clone(&meta),
@@ -157,7 +164,7 @@ impl Node {
             Arc::clone(&meta),
             local.clone(),
             Arc::clone(&peers),
-            handoff,
+            handoff.clone(),
             clock,
             config.write_timeout,
             &metrics,
@@ -176,13 +183,13 @@ impl Node {
         let services = http_api::Services {
             query: Arc::new(Queries(statements)),
             write: Arc::new(Writes(writer)),
-            status: Arc::new(NodeStatus { metrics, started, command_line }),
+            status: Arc::new(NodeStatus { metrics, started, command_line, store: store.clone() }),
         };
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;
         let clients = serve_clients(&env, &config, services, &stopped).await?;
         tracing::info!(node = id.0, meta = roles.meta, data = roles.data, http = %addresses.http, "the node serves");
-        Ok(Node { env, stop, clients, background, store, meta_node, id })
+        Ok(Node { env, stop, clients, background, store, handoff, meta_node, id, _lock: lock })
     }
 
     /// The number of the node in its cluster.
@@ -208,6 +215,11 @@ impl Node {
         if let Some(node) = &self.meta_node {
             node.shutdown().await;
         }
+        if let Some(handoff) = self.handoff {
+            for problem in self.env.blocking(move || handoff.close()).await {
+                tracing::warn!(%problem, "a queue of hints was not closed; its last entries are sent again");
+            }
+        }
         if let Some(store) = self.store {
             self.env.blocking(move || store.close()).await;
         }
@@ -226,6 +238,43 @@ async fn roles(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Roles> {
             "server not set to join existing cluster must run also as a meta node: give -join with the address of a \
              member, or set [meta] enabled = true"
         )),
+    }
+}
+
+/// Looks at everything that is there before anything is opened for writing: a directory of another program, or a file of
+/// a later release, leaves all of them as they were.
+async fn check_directories(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<()> {
+    let (copy, meta_dir) = (env.clone(), config.meta_dir.clone());
+    let data_dir = roles.data.then(|| config.data_dir.clone());
+    let handoff_dir = config.handoff_enabled.then(|| config.handoff_dir.clone());
+    let check = move || {
+        meta_node::identity::check(&copy, &meta_dir)?;
+        meta_client::check(&copy, &meta_dir.join(CLIENT_FILE))?;
+        if let Some(dir) = data_dir {
+            storage::check(&copy, &dir)?;
+        }
+        if let Some(dir) = handoff_dir {
+            hinted_handoff::check(&copy, &dir)?;
+        }
+        anyhow::Ok(())
+    };
+    env.blocking(check).await
+}
+
+/// Keeps a second node that holds shards off the metadata directory.
+async fn lock_metadata(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<Option<Box<dyn DirLock>>> {
+    if !roles.data {
+        return Ok(None);
+    }
+    let (fs, dir) = (Arc::clone(env.fs()), config.meta_dir.clone());
+    let locked = env.blocking(move || fs.create_dir_durable(&dir).and_then(|()| fs.lock(&dir, CLIENT_LOCK))).await;
+    let dir = config.meta_dir.display();
+    match locked {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(anyhow!("the metadata directory {dir} is in use by another process"))
+        }
+        Err(error) => Err(error).with_context(|| format!("open the metadata directory {dir}")),
     }
 }
 
@@ -456,7 +505,7 @@ async fn open_handoff(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Opti
     };
     let (copy, dir) = (env.clone(), config.handoff_dir.clone());
     let opened = env.blocking(move || Queues::open(&copy, &dir, settings)).await;
-    let (queues, report) = opened.with_context(|| format!("open {}", config.handoff_dir.display()))?;
+    let (queues, report) = opened?;
     for problem in &report.problems {
         tracing::warn!(%problem, "a queue of hints cannot be read; what is lost is fetched by comparing copies");
     }

@@ -8,6 +8,7 @@ use cluster::{PointsWriter, QueryContext, Statements, WriteFailure};
 use http_api::{Health, Pending, QueryRequest, QueryService, Statistic, StatusService, WriteRequest, WriteService};
 use model::Timestamp;
 use model::result::Chunk;
+use storage::Store;
 use telemetry::Metrics;
 use tokio::sync::mpsc::Receiver;
 
@@ -61,11 +62,16 @@ pub struct NodeStatus {
     pub started: Timestamp,
     /// How it was called.
     pub command_line: Vec<String>,
+    /// Its shards, if it holds any.
+    pub store: Option<Arc<Store>>,
 }
 
 impl StatusService for NodeStatus {
     fn health(&self) -> Health {
-        Health::Pass
+        match self.store.as_ref().is_some_and(|store| store.is_disk_full()) {
+            true => Health::Fail("writes are refused: no space left on the disk of the data directory".to_owned()),
+            false => Health::Pass,
+        }
     }
 
     fn metrics(&self) -> String {

@@ -217,13 +217,9 @@ impl Statements {
         let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let this = Arc::clone(self);
         self.env.spawn(async move {
-            let permit = match this.admit() {
+            let permit = match this.admit(&context).await {
                 Ok(permit) => permit,
-                Err(error) => {
-                    // Nobody listening is fine.
-                    let _ = chunks.send(Chunk::failed(0, error.to_string())).await;
-                    return;
-                }
+                Err(error) => return refuse(0, statements.len(), &error.to_string(), &chunks).await,
             };
             this.running.inc();
             tokio::select! {
@@ -238,7 +234,14 @@ impl Statements {
         receiver
     }
 
-    fn admit(&self) -> Result<Option<OwnedSemaphorePermit>, StatementError> {
+    /// Whether a request may run at all.
+    async fn admit(&self, context: &QueryContext) -> Result<Option<OwnedSemaphorePermit>, StatementError> {
+        if let Some(node) = context.node {
+            let is_data_node = |data: &Data| data.node(node).and_then(|node| node.data.as_ref()).map(|_| ());
+            if self.data_with(is_data_node).await.is_none() {
+                return Err(StatementError::Wrong(format!("data node not found: {node}")));
+            }
+        }
         let Some(permits) = &self.permits else { return Ok(None) };
         Arc::clone(permits).try_acquire_owned().map(Some).map_err(|_| {
             let max = self.limits.concurrent_max;
@@ -264,12 +267,7 @@ impl Statements {
             };
             if answers.finish(result).await.is_err() {
                 self.failed.inc();
-                for rest in id + 1..statements.len() {
-                    if chunks.send(Chunk::failed(rest, "not executed")).await.is_err() {
-                        return;
-                    }
-                }
-                return;
+                return skip(id + 1, statements.len(), chunks).await;
             }
         }
     }
@@ -362,10 +360,45 @@ impl Statements {
     }
 }
 
+/// Answers statement `id` of `count` with an error and those behind it as not executed.
+async fn refuse(id: usize, count: usize, error: &str, chunks: &mpsc::Sender<Chunk>) {
+    if chunks.send(Chunk::failed(id, error)).await.is_ok() {
+        skip(id + 1, count, chunks).await;
+    }
+}
+
+/// Answers the statements from `first` on, of `count`, as not executed.
+async fn skip(first: usize, count: usize, chunks: &mpsc::Sender<Chunk>) {
+    for id in first..count {
+        if chunks.send(Chunk::failed(id, "not executed")).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// What a failed call means to the fan-out.
 fn ask_error(error: PeerError) -> AskError {
     match error {
         PeerError::Fault(fault) => question::fault_to_ask_error(&fault),
         error => AskError::Node(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn statements_behind_one_that_was_refused_are_not_executed() {
+        let (chunks, mut receiver) = mpsc::channel(8);
+        refuse(0, 3, "max-concurrent-queries limit exceeded(2, 1)", &chunks).await;
+        drop(chunks);
+        let mut answers = Vec::new();
+        while let Some(chunk) = receiver.recv().await {
+            assert!(!chunk.statement_continues);
+            answers.push((chunk.statement_id, chunk.error.expect("an error")));
+        }
+        let rest = |id| (id, "not executed".to_owned());
+        assert_eq!(answers, [(0, "max-concurrent-queries limit exceeded(2, 1)".to_owned()), rest(1), rest(2)]);
     }
 }

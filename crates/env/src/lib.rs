@@ -10,6 +10,7 @@
 //!
 //! Timers are `tokio::time`, which follows the virtual clock by itself.
 
+pub mod claim;
 pub mod clock;
 pub mod fs;
 pub mod net;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 
+pub use claim::{Claim, ClaimError};
 pub use fs::{DirEntry, DirLock, File, Fs, OpenMode};
 pub use net::{Listener, Stream};
 pub use task::TaskHandle;

@@ -239,6 +239,9 @@ mod tests {
         bytes[12..16].copy_from_slice(&crc.to_le_bytes());
         disk.replace(Path::new("/q/head"), &bytes).expect("written");
         let error = HeadFile::open(&env, Path::new("/q"), 7).expect_err("refused");
-        assert_eq!(error.to_string(), "/q/head has format 2, this program knows 1");
+        assert_eq!(
+            error.to_string(),
+            "/q/head has format 2, this release reads 1; it is left untouched: start the release that wrote it"
+        );
     }
 }

@@ -14,6 +14,8 @@
 //! - Memory does not grow with the queues: what is known of entries in flight is bounded, their bytes are read when they
 //!   are sent.
 //! - One entry that can not be delivered does not block those behind it.
+//! - The directory belongs to one process. One that is in use, holds what is not ours, or was written by a later release
+//!   is refused and left as it was.
 //!
 //! Calls block, except [`drain()`]; callers on async threads go through `Env::blocking`.
 //!
@@ -41,6 +43,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use env::ClaimError;
 use model::{NodeId, ShardId};
 
 pub use drain::{SendError, Sender, drain};
@@ -48,7 +51,7 @@ pub use limits::{Backoff, RateLimit};
 pub use mark::{Mark, MarkReason};
 pub use metrics::{Counts, QueueStats};
 pub use queue::{Block, Token};
-pub use queues::{OpenReport, Pending, Queues};
+pub use queues::{OpenReport, Pending, Queues, check};
 
 /// How the queues behave; the keys of `[hinted-handoff]` they come from are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,9 +143,13 @@ pub enum HandoffError {
     },
 }
 
-/// Why a queue could not be opened.
+/// Why a queue, or the directory of all queues, could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The directory cannot be taken.
+    #[error(transparent)]
+    Dir(#[from] ClaimError),
+
     /// Its log could not.
     #[error(transparent)]
     Log(#[from] seglog::OpenError),
@@ -152,7 +159,10 @@ pub enum OpenError {
     Read(#[from] seglog::ReadError),
 
     /// Written by another version of the program; left untouched.
-    #[error("{path} has format {version}, this program knows {known}", path = path.display())]
+    #[error(
+        "{path} has format {version}, this release reads {known}; it is left untouched: start the release that wrote it",
+        path = path.display()
+    )]
     OtherFormat {
         /// The file.
         path: PathBuf,

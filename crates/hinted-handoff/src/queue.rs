@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use seglog::{Entry, Log, Position, Reader};
 
 use crate::entry::{ENTRY_HEADER_BYTES, EntryHeader, body};
-use crate::head::{Head, HeadFile};
+use crate::head::{HEAD_FILE, Head, HeadFile};
 use crate::limits::{is_expired, is_hopeless, retry_delay, segment_bytes};
 use crate::mark::{MarkReason, Marks};
 use crate::metrics::Counters;
@@ -586,6 +586,11 @@ impl Queue {
     fn read_error(&self, source: seglog::ReadError) -> HandoffError {
         HandoffError::Open { node: self.node, shard: self.shard, source: OpenError::Read(source) }
     }
+}
+
+/// Whether a file of this name belongs to a queue.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    name == HEAD_FILE || seglog::is_segment_name(name)
 }
 
 fn open_log(env: &Env, dir: &std::path::Path, config: &seglog::Config) -> Result<Log, OpenError> {

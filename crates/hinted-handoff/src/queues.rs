@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use env::Env;
+use env::{Claim, DirEntry, DirLock, Env};
 use model::{NodeId, ShardId, Timestamp};
 use parking_lot::Mutex;
 use seglog::Position;
@@ -16,11 +16,16 @@ use crate::entry::ENTRY_HEADER_BYTES;
 use crate::limits::admit;
 use crate::mark::{self, Mark, MarkReason, Marks};
 use crate::metrics::{Counters, QueueStats};
-use crate::queue::{Block, Outcome, Parts, Queue, Token};
+use crate::queue::{self, Block, Outcome, Parts, Queue, Token};
 use crate::{Config, HandoffError, OpenError};
 
 /// Ends the name of a directory that is being removed, before a number that makes it unique.
 const REMOVED: &str = ".removed-";
+
+/// How a directory is known as ours. The mark is younger than the rest: a directory without it is one of ours, too, when
+/// there is nothing in it but queues.
+const CLAIM: Claim =
+    Claim { what: "hinted-handoff", mark: "mainstem-handoff", magic: *b"MSTHHDIR", version: 1, lock: "lock" };
 
 /// What was found on disk.
 #[derive(Debug, Default)]
@@ -84,10 +89,16 @@ pub struct Queues {
     queue_next: AtomicU64,
     /// Signalled when an entry was appended.
     pub(crate) appended: Notify,
+    /// That of the directory, until the queues are closed.
+    lock: Mutex<Option<Box<dyn DirLock>>>,
 }
 
 impl Queues {
-    /// Opens the queues in `dir`, which is made when missing. A queue that cannot be opened does not stop the others.
+    /// Takes `dir`, which is made when missing, and opens the queues in it. A queue that cannot be opened does not stop
+    /// the others.
+    ///
+    /// # Errors
+    /// As [`check`], when another process has the directory, and the disk's.
     pub fn open(env: &Env, dir: &Path, config: Config) -> Result<(Queues, OpenReport), OpenError> {
         let queues = Queues {
             env: env.clone(),
@@ -97,15 +108,14 @@ impl Queues {
             structure: Mutex::default(),
             queue_next: AtomicU64::new(0),
             appended: Notify::new(),
+            lock: Mutex::default(),
         };
         let mut report = OpenReport::default();
         if queues.config.enabled {
             let _structure = queues.structure.lock();
-            env.fs().create_dir_durable(dir).map_err(io_error("create", dir))?;
-            // It may be there from a start that failed before its name was durable.
-            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                env.fs().sync_dir(parent).map_err(io_error("sync", parent))?;
-            }
+            check(env, dir)?;
+            let lock = CLAIM.take(&**env.fs(), dir, &|entry| stranger(env, dir, entry))?;
+            *queues.lock.lock() = Some(lock);
             for name in queues.list_dirs(dir)? {
                 if let Some(node) = parse_id(&name) {
                     queues.open_peer(NodeId(node), &mut report)?;
@@ -386,13 +396,15 @@ impl Queues {
         problems
     }
 
-    /// Stores how far each queue is delivered, so that a clean stop sends nothing twice, and closes what is open.
+    /// Stores how far each queue is delivered, so that a clean stop sends nothing twice, closes what is open and lets the
+    /// directory go.
     pub fn close(&self) -> Vec<HandoffError> {
         let mut problems = Vec::new();
         for queue in self.peers().iter().flat_map(|peer| peer.queues()) {
             problems.extend(queue.store_head().err());
             problems.extend(queue.rest(false).err());
         }
+        self.lock.lock().take();
         problems
     }
 
@@ -565,6 +577,60 @@ impl Drop for Countdown<'_> {
     fn drop(&mut self) {
         self.counter.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Whether [`Queues::open`] would take the directory. Reads only, so that a node can look at all that it has before it
+/// changes any of it.
+///
+/// # Errors
+/// When the directory holds what is not ours, or what a later release wrote. Damage is no error, and that of a single
+/// queue is [`OpenReport`]'s.
+pub fn check(env: &Env, dir: &Path) -> Result<(), OpenError> {
+    CLAIM.check(&**env.fs(), dir, &|entry| stranger(env, dir, entry))?;
+    if !env.fs().exists(dir).map_err(io_error("read", dir))? {
+        return Ok(());
+    }
+    for node in numbered_dirs(env, dir).map_err(io_error("list", dir))? {
+        for queue in numbered_dirs(env, &node).unwrap_or_default() {
+            if let Ok(Some((path, version))) = seglog::later_format(env, &queue) {
+                return Err(OpenError::OtherFormat { path, version, known: seglog::FORMAT_VERSION });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn numbered_dirs(env: &Env, dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = env.fs().list(dir)?.into_iter().filter(|entry| entry.is_dir && parse_id(&entry.name).is_some());
+    Ok(entries.map(|entry| dir.join(entry.name)).collect())
+}
+
+/// What under an entry of the directory is not ours. Other programs have directories with the same two numbers, and
+/// numbered files in them.
+fn stranger(env: &Env, dir: &Path, entry: &DirEntry) -> io::Result<Option<String>> {
+    if entry.is_dir && entry.name.contains(REMOVED) {
+        return Ok(None);
+    }
+    if !entry.is_dir || parse_id(&entry.name).is_none() {
+        return Ok(Some(entry.name.clone()));
+    }
+    let node = dir.join(&entry.name);
+    for shard in env.fs().list(&node)? {
+        let name = format!("{}/{}", entry.name, shard.name);
+        if !shard.is_dir {
+            if mark::shard_of(&shard.name).is_none() && !mark::is_leftover(Path::new(&shard.name)) {
+                return Ok(Some(name));
+            }
+        } else if parse_id(&shard.name).is_some() {
+            let files = env.fs().list(&node.join(&shard.name))?;
+            if let Some(file) = files.into_iter().find(|file| file.is_dir || !queue::is_file_name(&file.name)) {
+                return Ok(Some(format!("{name}/{}", file.name)));
+            }
+        } else if !shard.name.contains(REMOVED) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// The number that a directory is named for: decimal, without leading zeros.

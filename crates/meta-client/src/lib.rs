@@ -26,7 +26,7 @@ use tokio::sync::{Mutex, watch};
 
 pub use link::{BoxFuture, LinkError, MetaLink, Proposed};
 pub use propose::ProposeError;
-pub use snapshot::OpenError;
+pub use snapshot::{OpenError, check};
 
 /// How long one question for newer metadata waits at the service. When nothing came, the leader is asked: the member that
 /// we wait at may be cut off from it, and a copy must not be older than 2 s while a leader can be reached.

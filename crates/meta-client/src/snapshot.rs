@@ -8,8 +8,11 @@ use env::Env;
 use meta::Data;
 use meta::codec::{CodecError, decode_snapshot, encode_snapshot};
 
-/// First bytes of the file; the last one is the version.
-const MAGIC: &[u8; 8] = b"MSMETAC\x01";
+/// First bytes of the file, before the version.
+const MAGIC: &[u8; 7] = b"MSMETAC";
+/// The version that is written, and the latest that is read: one byte.
+const VERSION: u8 = 1;
+/// Magic, version and the checksum of what follows.
 const HEADER_BYTES: usize = 12;
 
 /// The copy cannot be used. It is left untouched.
@@ -23,9 +26,20 @@ pub enum OpenError {
         /// What the disk said.
         source: io::Error,
     },
-    /// The file is none of ours, or of a later release.
-    #[error("{} is no metadata of ours, or of a later release; it is left untouched", .0.display())]
+    /// The file is none of ours.
+    #[error("{} is no metadata of ours; it is left untouched: give another directory", .0.display())]
     Foreign(PathBuf),
+    /// A later release wrote it.
+    #[error(
+        "{} has format {found}, this release reads up to {VERSION}; it is left untouched: start the release that wrote it",
+        .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u8,
+    },
     /// The bytes are not those that were written.
     #[error("{} is damaged; remove it and the node asks the cluster anew", .0.display())]
     Damaged(PathBuf),
@@ -37,6 +51,14 @@ pub enum OpenError {
         /// Why not.
         source: CodecError,
     },
+}
+
+/// Whether [`crate::MetaClient::open`] could use `file`. Reads only.
+///
+/// # Errors
+/// As there.
+pub fn check(env: &Env, file: &Path) -> Result<(), OpenError> {
+    load(env, file).map(drop)
 }
 
 /// The copy in `file`; `None` when there is no file.
@@ -52,7 +74,11 @@ pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
     if !header.starts_with(MAGIC) {
         return Err(OpenError::Foreign(file.to_owned()));
     }
-    if header[MAGIC.len()..] != crc32fast::hash(body).to_le_bytes() {
+    let (version, sum) = (header[MAGIC.len()], &header[MAGIC.len() + 1..]);
+    if version > VERSION {
+        return Err(OpenError::Newer { path: file.to_owned(), found: version });
+    }
+    if version != VERSION || *sum != crc32fast::hash(body).to_le_bytes() {
         return Err(OpenError::Damaged(file.to_owned()));
     }
     decode_snapshot(body).map(Some).map_err(|source| OpenError::Codec { path: file.to_owned(), source })
@@ -63,6 +89,7 @@ pub(crate) fn save(env: &Env, file: &Path, data: &Data) -> io::Result<()> {
     let body = encode_snapshot(data);
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
+    bytes.push(VERSION);
     bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     bytes.extend_from_slice(&body);
     env.fs().replace(file, &bytes)

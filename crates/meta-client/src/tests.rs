@@ -199,7 +199,8 @@ async fn a_file_that_is_damaged_or_foreign_is_refused_and_left_untouched() {
     assert!(matches!(refused(&good[..5]), OpenError::Damaged(_)));
     let mut newer = good.clone();
     newer[7] = 9;
-    assert!(matches!(refused(&newer), OpenError::Foreign(_)));
+    assert!(matches!(refused(&newer), OpenError::Newer { found: 9, .. }));
+    assert!(matches!(refused(b"what is this, that is here"), OpenError::Foreign(_)));
 }
 
 #[test]

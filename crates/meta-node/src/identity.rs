@@ -4,16 +4,41 @@
 //! Both are replaced atomically.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use env::Env;
+use env::{ClaimError, DirEntry, Env, claim};
 use meta::Incarnation;
 use model::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::snapshots;
+
+const WHAT: &str = "metadata";
+pub(crate) const SNAPSHOTS: &str = "snapshots";
 const INCARNATION: &str = "incarnation";
 const NODE: &str = "node.json";
+
+/// The directory cannot be used. It is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DirError {
+    /// It is not ours.
+    #[error(transparent)]
+    Dir(#[from] ClaimError),
+    /// A later release wrote a file.
+    #[error(
+        "{} has format {found}, this release reads up to {known}; the metadata directory is left untouched: start the \
+         release that wrote it", .path.display()
+    )]
+    NewerFile {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u8,
+        /// The latest version that this release reads.
+        known: u8,
+    },
+}
 
 /// What a directory knows of its membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +68,34 @@ struct NodeJson {
     meta: bool,
     #[serde(rename = "RaftStarted", default)]
     raft_started: bool,
+}
+
+/// What lies in a metadata directory beside the file `incarnation`: what meta nodes and data nodes keep there, who may
+/// share it, and what is on its way to replace it.
+const NAMES: [&str; 6] = [INCARNATION, NODE, "meta.lock", "raft.db", "client.meta", "client.lock"];
+
+/// Whether a node may use the metadata directory `dir`: it is new, or an earlier start made it. Reads only.
+///
+/// # Errors
+/// When it holds what is not ours, or a snapshot that a later release wrote; the disk's.
+pub fn check(env: &Env, dir: &Path) -> Result<(), DirError> {
+    let fs = &**env.fs();
+    let io = |source| ClaimError::Io { what: WHAT, dir: dir.to_owned(), source };
+    let is_taken = fs.exists(&dir.join(INCARNATION)).map_err(io)?;
+    if !is_taken {
+        let stranger = |entry: &DirEntry| {
+            let is_ours = match entry.is_dir {
+                true => entry.name == SNAPSHOTS,
+                false => NAMES.contains(&entry.name.strip_suffix(".new").unwrap_or(&entry.name)),
+            };
+            Ok((!is_ours).then(|| entry.name.clone()))
+        };
+        claim::refuse_strangers(fs, WHAT, dir, &stranger)?;
+    }
+    match snapshots::later_format(env, &dir.join(SNAPSHOTS)).map_err(io)? {
+        Some((path, found)) => Err(DirError::NewerFile { path, found, known: snapshots::VERSION }),
+        None => Ok(()),
+    }
 }
 
 /// The incarnation of a directory. Made, with the directory, when there is none.
@@ -126,6 +179,28 @@ fn damaged(path: &Path, why: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_directory_with_anything_else_in_it_is_refused_untouched() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let (env, dir) = (Env::real(), temp.path());
+        for ours in ["lost+found", SNAPSHOTS] {
+            std::fs::create_dir(dir.join(ours)).expect("made");
+        }
+        for ours in [".hidden", "client.meta", "node.json.new"] {
+            std::fs::write(dir.join(ours), b"x").expect("written");
+        }
+        check(&env, dir).expect("nothing else is there");
+        for foreign in ["meta.db", "client.json", "notes"] {
+            std::fs::write(dir.join(foreign), b"x").expect("written");
+            let refused = check(&env, dir).expect_err("foreign").to_string();
+            assert!(refused.contains(&format!("holds {foreign:?}")), "{refused}");
+            std::fs::remove_file(dir.join(foreign)).expect("removed");
+        }
+        incarnation(&env, dir).await.expect("made");
+        std::fs::write(dir.join("notes"), b"x").expect("written");
+        check(&env, dir).expect("it is known as ours");
+    }
 
     #[tokio::test]
     async fn an_incarnation_is_made_once() {

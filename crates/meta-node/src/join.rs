@@ -9,6 +9,7 @@
 //!
 //! Peers are tried in turn, for ever; a peer that does not lead sends us on to the leader.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::identity::{self, Member, format_cluster_id, parse_cluster_id};
 const BACKOFF: Duration = Duration::from_secs(1);
 /// How long one address may take.
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
-/// How often it is said that nobody has a cluster.
+/// How often it is said again that an address is of no use, and that nobody has a cluster.
 const HINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a joiner asks for.
@@ -214,8 +215,24 @@ pub(crate) enum AskError {
     Http(#[from] HttpError),
     #[error("{status}: {message}")]
     Refused { status: StatusCode, message: String },
-    #[error("the answer cannot be read")]
-    Malformed,
+    #[error("what answers there ({0}) is no meta node of this program; give the address of a meta node's admin API")]
+    NoMetaNode(StatusCode),
+}
+
+/// What was said of each address, so that the same is not said again each second.
+#[derive(Debug, Default)]
+struct Said(BTreeMap<String, (String, Duration)>);
+
+impl Said {
+    /// Whether `why` is to be told of `address`: it is another reason than before, or [`HINT_INTERVAL`] has passed.
+    fn is_due(&mut self, address: &str, why: &str, now: Duration) -> bool {
+        let known = self.0.get(address);
+        let is_due = known.is_none_or(|(said, at)| said != why || now.saturating_sub(*at) >= HINT_INTERVAL);
+        if is_due {
+            self.0.insert(address.to_owned(), (why.to_owned(), now));
+        }
+        is_due
+    }
 }
 
 /// Makes a data node without the meta role a member and writes `node.json`; nothing is asked when it is one already.
@@ -244,6 +261,7 @@ pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataA
 /// Fetches the metadata from one of `peers`, at `index` or later. Tries for ever.
 pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Data> {
     let path = format!("/?index={}", index.0.saturating_sub(1));
+    let mut said = Said::default();
     loop {
         for peer in peers {
             let address = strip_scheme(peer);
@@ -255,7 +273,9 @@ pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Da
                 Ok(answer) => answer.status.to_string(),
                 Err(error) => error.to_string(),
             };
-            tracing::warn!(address, error = why, "metadata cannot be fetched, trying the next address");
+            if said.is_due(address, &why, env.monotonic()) {
+                tracing::warn!(address, error = why, "metadata cannot be fetched, trying the next address");
+            }
         }
         tokio::time::sleep(BACKOFF).await;
     }
@@ -265,6 +285,7 @@ pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Da
 pub(crate) async fn ask(env: &Env, peers: &[String], request: &JoinRequest) -> (JoinAnswer, String) {
     let peers: Vec<_> = peers.iter().map(|peer| strip_scheme(peer)).filter(|peer| !peer.is_empty()).collect();
     let mut hinted: Option<Duration> = None;
+    let mut said = Said::default();
     loop {
         let mut unjoined = 0;
         for address in &peers {
@@ -275,7 +296,9 @@ pub(crate) async fn ask(env: &Env, peers: &[String], request: &JoinRequest) -> (
                 }
                 Err(error) => {
                     unjoined += usize::from(matches!(error, AskError::Unjoined));
-                    tracing::warn!(address, %error, "cannot join here, trying the next address");
+                    if said.is_due(address, &error.to_string(), env.monotonic()) {
+                        tracing::warn!(address, %error, "cannot join here, trying again and again");
+                    }
                 }
             }
         }
@@ -302,9 +325,12 @@ pub(crate) async fn ask_one(
     let body = Bytes::from(request.to_json());
     let answer = http_client::request(env, address, "/join", Some(body), deadline).await?;
     if answer.status == StatusCode::OK {
-        return JoinAnswer::from_json(&answer.body).ok_or(AskError::Malformed);
+        return JoinAnswer::from_json(&answer.body).ok_or(AskError::NoMetaNode(answer.status));
     }
     let error: ErrorJson = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if error.error.is_empty() {
+        return Err(AskError::NoMetaNode(answer.status));
+    }
     if error.unjoined {
         return Err(AskError::Unjoined);
     }
@@ -316,6 +342,8 @@ pub(crate) async fn ask_one(
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn request() -> JoinRequest {
@@ -326,6 +354,42 @@ mod tests {
             meta: Some(MetaAddresses { http_addr: "a:8091".into(), tcp_addr: "a:8088".into() }),
             data: Some(DataAddresses { http_addr: "a:8086".into(), tcp_addr: "a:8088".into(), passive: false }),
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_no_meta_node_is_told_apart() {
+        for (answer, status) in [
+            ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "404 Not Found"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", "200 OK"),
+            ("HTTP/1.1 401 Unauthorized\r\ncontent-length: 16\r\n\r\n{\"message\":\"no\"}", "401 Unauthorized"),
+        ] {
+            let env = Env::real();
+            let listener = env.listen("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("known").to_string();
+            let other = env.spawn(async move {
+                let (mut stream, _) = listener.accept().await.expect("a caller");
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await.expect("a request");
+                stream.write_all(answer.as_bytes()).await.expect("answered");
+            });
+            let error = ask_one(&env, &address, &request(), Duration::from_secs(5)).await.expect_err("no answer");
+            let want = format!(
+                "what answers there ({status}) is no meta node of this program; give the address of a meta node's admin API"
+            );
+            assert_eq!(error.to_string(), want);
+            other.await;
+        }
+    }
+
+    #[test]
+    fn a_repeated_reason_is_told_every_ten_seconds() {
+        let mut said = Said::default();
+        let mut told = |why, seconds| said.is_due("a:8091", why, Duration::from_secs(seconds));
+        assert!(told("refused", 0));
+        assert!((1..10).all(|second| !told("refused", second)));
+        assert!(told("refused", 10) && !told("refused", 11));
+        assert!(told("404", 12) && told("refused", 13), "another reason is told at once");
+        assert!(said.is_due("b:8091", "refused", Duration::from_secs(13)), "each address has its own");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::MetaConfig;
-use crate::identity::{self, Member};
+use crate::identity::{self, DirError, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::raft::{
     Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, TypeConfig,
@@ -32,7 +32,6 @@ pub use crate::raft::{RestoreError, StoreError};
 
 const LOCK: &str = "meta.lock";
 const LOG: &str = "raft.db";
-const SNAPSHOTS: &str = "snapshots";
 
 /// The number of the node that forms a cluster. A member that joins never gets it.
 const FIRST: NodeId = NodeId(1);
@@ -85,8 +84,11 @@ impl Drop for Tasks {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another process uses the directory.
-    #[error("{0} is in use by another process")]
+    #[error("the metadata directory {0} is in use by another process")]
     InUse(String),
+    /// The directory is not ours, or of a later release.
+    #[error(transparent)]
+    Dir(#[from] DirError),
     /// The disk, or a damaged file.
     #[error("{0}")]
     Disk(#[from] std::io::Error),
@@ -179,6 +181,8 @@ impl MetaNode {
         config: MetaConfig,
         transport: Arc<dyn RaftTransport>,
     ) -> Result<MetaNode, StartError> {
+        let (copy, dir) = (env.clone(), config.dir.clone());
+        env.blocking(move || identity::check(&copy, &dir)).await?;
         let incarnation = identity::incarnation(&env, &config.dir).await?;
         let lock = env.fs().lock(&config.dir, LOCK).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StartError::InUse(config.dir.display().to_string()),

@@ -14,9 +14,11 @@ use bytes::Bytes;
 use env::Env;
 use openraft::SnapshotMeta;
 
-/// First bytes of a file; the last one is the version.
-const MAGIC: [u8; 8] = *b"MSMETAS\x01";
-/// Magic, checksum over all that follows, length of the description.
+/// First bytes of a file, before the version.
+const MAGIC: [u8; 7] = *b"MSMETAS";
+/// The version that is written, and the latest that is read: one byte.
+pub(crate) const VERSION: u8 = 1;
+/// Magic and version, checksum over all that follows, length of the description.
 const HEADER_BYTES: usize = 8 + 4 + 4;
 const SUFFIX: &str = ".snapshot";
 /// How many files stay.
@@ -74,6 +76,29 @@ impl SnapshotDir {
     }
 }
 
+/// A snapshot in `dir` that a later release wrote, and its version, if there is one. Reads only. The checksum stands at
+/// the same place in every version and tells a later one from damage.
+pub(crate) fn later_format(env: &Env, dir: &Path) -> io::Result<Option<(PathBuf, u8)>> {
+    let fs = &**env.fs();
+    if !fs.exists(dir)? {
+        return Ok(None);
+    }
+    for name in names(fs, dir)? {
+        let path = dir.join(name);
+        if let Some(version) = version(&fs.read(&path)?).filter(|version| *version > VERSION) {
+            return Ok(Some((path, version)));
+        }
+    }
+    Ok(None)
+}
+
+/// The version of a file whose checksum is right.
+fn version(bytes: &[u8]) -> Option<u8> {
+    let (version, rest) = bytes.strip_prefix(&MAGIC)?.split_first()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    (u32::from_le_bytes(*crc) == crc32fast::hash(rest)).then_some(*version)
+}
+
 /// Names of snapshot files, oldest first.
 fn names(fs: &dyn env::Fs, dir: &Path) -> io::Result<Vec<String>> {
     let entries = fs.list(dir)?.into_iter().map(|entry| entry.name);
@@ -84,6 +109,7 @@ fn encode(meta: &Meta, data: &[u8]) -> Vec<u8> {
     let description = rmp_serde::to_vec_named(meta).expect("writing to memory does not fail");
     let mut bytes = Vec::with_capacity(HEADER_BYTES + description.len() + data.len());
     bytes.extend_from_slice(&MAGIC);
+    bytes.push(VERSION);
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&u32::try_from(description.len()).expect("a few addresses").to_le_bytes());
     bytes.extend_from_slice(&description);
@@ -94,12 +120,8 @@ fn encode(meta: &Meta, data: &[u8]) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Option<(Meta, Bytes)> {
-    let (magic, rest) = bytes.split_first_chunk::<8>()?;
-    let (crc, rest) = rest.split_first_chunk::<4>()?;
-    if *magic != MAGIC || u32::from_le_bytes(*crc) != crc32fast::hash(rest) {
-        return None;
-    }
-    let (length, rest) = rest.split_first_chunk::<4>()?;
+    version(bytes).filter(|version| *version == VERSION)?;
+    let (length, rest) = bytes[12..].split_first_chunk::<4>()?;
     let (description, data) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
     Some((rmp_serde::from_slice(description).ok()?, Bytes::copy_from_slice(data)))
 }
@@ -137,6 +159,24 @@ mod tests {
         bytes[last] ^= 1;
         env.fs().replace(&path, &bytes).expect("damaged");
         assert_eq!(snapshots.newest().await.expect("readable").expect("the one before").0, meta(90));
+    }
+
+    #[tokio::test]
+    async fn a_later_version_is_told_from_damage() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let env = Env::real();
+        let snapshots = SnapshotDir::open(&env, temp.path()).await.expect("opens");
+        snapshots.write(meta(5), Bytes::from(vec![1])).await.expect("written");
+        let path = temp.path().join(&names(&**env.fs(), temp.path()).expect("listed")[0]);
+        assert_eq!(later_format(&env, temp.path()).expect("readable"), None);
+        let mut bytes = env.fs().read(&path).expect("read");
+        bytes[7] = 2;
+        env.fs().replace(&path, &bytes).expect("written");
+        assert_eq!(later_format(&env, temp.path()).expect("readable"), Some((path.clone(), 2)));
+        assert_eq!(decode(&bytes), None);
+        bytes[20] ^= 1;
+        env.fs().replace(&path, &bytes).expect("written");
+        assert_eq!(later_format(&env, temp.path()).expect("readable"), None);
     }
 
     #[test]

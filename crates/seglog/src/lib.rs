@@ -51,10 +51,16 @@ use env::Env;
 use parking_lot::{Condvar, Mutex};
 
 pub use read::{Entry, ReadError, Reader};
-pub use recover::{Cause, Fenced, OpenError, Recovery};
+pub use recover::{Cause, Fenced, OpenError, Recovery, later_format};
+pub use segment::FORMAT_VERSION;
 
 use append::Writer;
 use group_sync::Shared;
+
+/// Whether a file of this name is a segment of some log.
+pub fn is_segment_name(name: &str) -> bool {
+    segment::SegmentId::from_file_name(name).is_some()
+}
 
 /// Where a record begins. Positions of one log grow from record to record, over segments and restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

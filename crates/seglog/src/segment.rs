@@ -13,7 +13,9 @@ use crate::planted::{self, Bug};
 /// First bytes of every segment.
 pub(crate) const MAGIC: [u8; 8] = *b"MSTSEGLG";
 /// The version of the format that is written, and the only one that is read.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 1;
+/// Magic, version and their checksum: the same in every version.
+pub(crate) const VERSION_BYTES: usize = 16;
 pub(crate) const FILE_HEADER_BYTES: usize = 44;
 pub(crate) const RECORD_HEADER_BYTES: usize = 20;
 /// First byte of every record: rare in text, not a zero.
@@ -112,8 +114,8 @@ pub(crate) fn judge_file_header(id: SegmentId, bytes: &[u8]) -> FileHeader {
 }
 
 /// The format version, when magic and version are undamaged. These first 16 bytes are the same in every version.
-fn checked_version(bytes: &[u8]) -> Option<u32> {
-    let front = bytes.get(..16)?;
+pub(crate) fn checked_version(bytes: &[u8]) -> Option<u32> {
+    let front = bytes.get(..VERSION_BYTES)?;
     let crc = u32::from_le_bytes(front[12..].try_into().ok()?);
     if front[..8] != MAGIC || crc32fast::hash(&front[..12]) != crc {
         return None;

@@ -5,35 +5,28 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use env::ClaimError;
 use model::{FieldType, ShardId};
 
 /// The store did not open. The directory is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process uses the directory.
-    #[error("the data directory {} is in use by another process", .0.display())]
-    Locked(PathBuf),
-    /// The directory holds things that are no store.
-    #[error("the data directory {} holds {found:?} but no store of ours; it is left untouched", .dir.display())]
-    Foreign {
-        /// The directory.
-        dir: PathBuf,
-        /// The first name that is none of ours.
-        found: String,
-    },
-    /// A later release wrote it.
-    #[error("the data directory {} has format {found}, this release knows up to {known}; it is left untouched", .dir.display())]
-    Newer {
-        /// The directory.
-        dir: PathBuf,
-        /// The version in the directory.
+    /// The directory cannot be taken.
+    #[error(transparent)]
+    Dir(#[from] ClaimError),
+    /// A later release wrote a file of a shard.
+    #[error(
+        "{} has format {found}, this release reads up to {known}; the data directory is left untouched: start the release \
+         that wrote it", .path.display()
+    )]
+    NewerFile {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
         found: u32,
-        /// The latest version that this release knows.
+        /// The latest version that this release reads.
         known: u32,
     },
-    /// The file that marks a store is damaged.
-    #[error("the file {} is damaged; it is left untouched", .0.display())]
-    Damaged(PathBuf),
     /// The disk refused.
     #[error("open the data directory {}: {source}", .dir.display())]
     Io {

@@ -32,7 +32,7 @@ use crate::error::ReadError;
 use crate::manifest::FileEntry;
 
 pub(crate) use cache::{Chunk, ChunkCache};
-pub(crate) use format::{ChunkIndex, ChunkRef, Footer, FooterMeasurement};
+pub(crate) use format::{ChunkIndex, ChunkRef, Footer, FooterMeasurement, HEADER_BYTES, VERSION, later_version};
 pub(crate) use source::{FileSource, Wanted};
 pub use stats::{FieldSummary, Number, NumberSummary};
 

@@ -41,4 +41,4 @@ pub use file::{FieldSummary, Number, NumberSummary};
 pub use plan::{ShardMemory, pick_compaction, pick_flush};
 pub use read::{SeriesEntry, ShardReader};
 pub use shard::{MARK_BYTES_MAX, Origin, Pending, Shard, ShardInfo, Written};
-pub use store::{Maintained, Store};
+pub use store::{Maintained, Store, check};

@@ -101,12 +101,12 @@ impl Manifest {
         let head = bytes.strip_prefix(MAGIC).ok_or(damaged("no magic"))?;
         let (version, _) = head.split_first_chunk().ok_or(damaged("cut short"))?;
         let version = u32::from_le_bytes(*version);
-        if version > VERSION {
-            return Err(ManifestError::Newer(version));
-        }
         let (body, sum) = bytes.split_last_chunk().ok_or(damaged("cut short"))?;
         if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
             return Err(damaged("checksum"));
+        }
+        if version > VERSION {
+            return Err(ManifestError::Newer(version));
         }
         let mut input = body.get(MAGIC.len() + 4..).ok_or(damaged("cut short"))?;
         let manifest = Manifest::decode_body(&mut input).ok_or(damaged("cut short"))?;
@@ -168,6 +168,11 @@ mod tests {
     fn a_later_version_is_named() {
         let mut bytes = sample().encode();
         bytes[8] = 9;
+        let flipped = Manifest::decode(&bytes).expect_err("the checksum does not fit");
+        assert_eq!(flipped.to_string(), "manifest is damaged: checksum");
+        let end = bytes.len() - 4;
+        let sum = crc32fast::hash(&bytes[..end]);
+        bytes[end..].copy_from_slice(&sum.to_le_bytes());
         let error = Manifest::decode(&bytes).expect_err("a later version");
         assert_eq!(error.to_string(), "manifest has version 9, this release knows up to 1");
     }

@@ -14,24 +14,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use env::{DirLock, Env};
+use env::{Claim, DirLock, Env, OpenMode, claim};
 use model::ShardId;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config::StoreConfig;
 use crate::error::{MaintenanceError, OpenError, ShardError, Unavailable};
-use crate::manifest::{MANIFEST_FILE, Manifest, ManifestError};
-use crate::path;
+use crate::manifest::{self, MANIFEST_FILE, Manifest, ManifestError};
 use crate::plan::{self, ShardMemory};
 use crate::shard::{self, Core, Shard, ShardInfo};
 use crate::usage::Shared;
+use crate::{file, path, wal};
 
-/// The file that marks a directory as a store.
-const MARK_FILE: &str = "mainstem-store";
-const MARK_MAGIC: &[u8; 8] = b"MSTMSTOR";
-/// The version that is written, and the latest that is read.
-const VERSION: u32 = 1;
-const LOCK_FILE: &str = "lock";
+/// How a directory is known as a store.
+const CLAIM: Claim = Claim { what: "data", mark: "mainstem-store", magic: *b"MSTMSTOR", version: 1, lock: "lock" };
 /// A directory that is being removed. No encoded name starts so.
 const DROPPED_PREFIX: &str = "~dropped-";
 
@@ -66,15 +62,8 @@ impl Store {
     pub fn open(env: Env, config: StoreConfig) -> Result<Store, OpenError> {
         let dir = config.dir.clone();
         let io = |source| OpenError::Io { dir: dir.clone(), source };
-        let marked = check_mark(&env, &dir)?;
-        env.fs().create_dir_durable(&dir).map_err(io)?;
-        let lock = env.fs().lock(&dir, LOCK_FILE).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::Locked(dir.clone()),
-            _ => io(error),
-        })?;
-        if !marked {
-            write_mark(&env, &dir).map_err(io)?;
-        }
+        check(&env, &dir)?;
+        let lock = CLAIM.take(&**env.fs(), &dir, &claim::all_are_strangers)?;
         let store = Store {
             env,
             shared: Shared::new(config),
@@ -101,7 +90,12 @@ impl Store {
         }
         let dir = self.shared.config.dir.join(path::component(db)).join(path::component(rp)).join(id.to_string());
         let manifest = Manifest::new(id, db, rp);
-        shard::create(&self.env, &dir, &manifest)?;
+        shard::create(&self.env, &dir, &manifest).inspect_err(|error| {
+            // The writes that the shard is made for are refused with it.
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                self.shared.usage.note_refused(self.free_bytes());
+            }
+        })?;
         self.insert(dir, id, Ok(manifest));
         Ok(())
     }
@@ -200,6 +194,15 @@ impl Store {
         self.shared.usage.memory_bytes()
     }
 
+    /// Whether the disk refused the last write for being full and has hardly more space since.
+    pub fn is_disk_full(&self) -> bool {
+        self.shared.usage.is_disk_full(|| self.free_bytes())
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.env.fs().free_bytes(&self.shared.config.dir).unwrap_or(0)
+    }
+
     /// The largest clock of a stamp on this disk: a node starts its own clock above it. Opens every shard.
     pub fn clock_max(&self) -> u64 {
         let shards: Vec<_> = self.shards.read().values().cloned().collect();
@@ -218,25 +221,11 @@ impl Store {
 
     /// Finds the shards in the directory and finishes drops that a crash interrupted.
     fn find_shards(&self) -> io::Result<()> {
-        let fs = self.env.fs();
-        for db in fs.list(&self.shared.config.dir)? {
-            let db_dir = self.shared.config.dir.join(&db.name);
-            if db.name.starts_with(DROPPED_PREFIX) {
-                fs.remove_dir_all(&db_dir)?;
-                continue;
-            }
-            if !db.is_dir {
-                continue;
-            }
-            for rp in fs.list(&db_dir)?.into_iter().filter(|entry| entry.is_dir) {
-                let rp_dir = db_dir.join(&rp.name);
-                for shard in fs.list(&rp_dir)?.into_iter().filter(|entry| entry.is_dir) {
-                    let Ok(id) = shard.name.parse() else { continue };
-                    self.find_shard(rp_dir.join(&shard.name), ShardId(id))?;
-                }
-            }
+        let (fs, dir) = (self.env.fs(), &self.shared.config.dir);
+        for dropped in fs.list(dir)?.into_iter().filter(|entry| entry.name.starts_with(DROPPED_PREFIX)) {
+            fs.remove_dir_all(&dir.join(&dropped.name))?;
         }
-        Ok(())
+        list_shards(&self.env, dir)?.into_iter().try_for_each(|(dir, id)| self.find_shard(dir, id))
     }
 
     fn find_shard(&self, dir: PathBuf, id: ShardId) -> io::Result<()> {
@@ -257,41 +246,56 @@ impl Store {
     }
 }
 
-/// Whether the directory is a store already. An error when it is something else; nothing is changed.
-fn check_mark(env: &Env, dir: &Path) -> Result<bool, OpenError> {
-    let io = |source| OpenError::Io { dir: dir.to_owned(), source };
-    if !env.fs().exists(dir).map_err(io)? {
-        return Ok(false);
+/// Whether [`Store::open`] would take the directory and could read all of its files. Reads only, so that a node can look
+/// at all that it has before it changes any of it.
+///
+/// Cost: opens each file and reads its header.
+///
+/// # Errors
+/// As [`Store::open`], except that it does not notice another process. Damage and a disk that refuses to read a shard
+/// are that shard's own.
+pub fn check(env: &Env, dir: &Path) -> Result<(), OpenError> {
+    if !CLAIM.check(&**env.fs(), dir, &claim::all_are_strangers)? {
+        return Ok(());
     }
-    let mark = dir.join(MARK_FILE);
-    if !env.fs().exists(&mark).map_err(io)? {
-        let entries = env.fs().list(dir).map_err(io)?;
-        let unfinished = format!("{MARK_FILE}.new");
-        let ours = [LOCK_FILE, unfinished.as_str(), "lost+found"];
-        return match entries.into_iter().find(|entry| !ours.contains(&entry.name.as_str())) {
-            Some(entry) => Err(OpenError::Foreign { dir: dir.to_owned(), found: entry.name }),
-            None => Ok(false),
-        };
+    let shards = list_shards(env, dir).map_err(|source| OpenError::Io { dir: dir.to_owned(), source })?;
+    match shards.iter().find_map(|(dir, _)| later_file(env, dir)) {
+        Some((path, found, known)) => Err(OpenError::NewerFile { path, found, known }),
+        None => Ok(()),
     }
-    let bytes = env.fs().read(&mark).map_err(io)?;
-    let Some(version) = bytes.strip_prefix(MARK_MAGIC).and_then(|rest| rest.first_chunk()) else {
-        return Err(OpenError::Damaged(mark));
-    };
-    let version = u32::from_le_bytes(*version);
-    if version > VERSION {
-        return Err(OpenError::Newer { dir: dir.to_owned(), found: version, known: VERSION });
-    }
-    let whole = bytes.split_last_chunk().is_some_and(|(body, sum)| crc32fast::hash(body) == u32::from_le_bytes(*sum));
-    if whole { Ok(true) } else { Err(OpenError::Damaged(mark)) }
 }
 
-fn write_mark(env: &Env, dir: &Path) -> io::Result<()> {
-    let mut bytes = MARK_MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    // Again where an earlier try made the directory and failed before it was durable.
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        env.fs().sync_dir(parent)?;
+/// A file of a shard that a later release wrote: its version, and the latest that is known.
+fn later_file(env: &Env, shard_dir: &Path) -> Option<(PathBuf, u32, u32)> {
+    if let Err(ManifestError::Newer(found)) = Manifest::load(env, shard_dir) {
+        return Some((shard_dir.join(MANIFEST_FILE), found, manifest::VERSION));
     }
-    env.fs().replace(&dir.join(MARK_FILE), &bytes)
+    if let Ok(Some((path, found))) = seglog::later_format(env, &shard_dir.join(wal::LOG_DIR)) {
+        return Some((path, found, seglog::FORMAT_VERSION));
+    }
+    let files = env.fs().list(shard_dir).unwrap_or_default();
+    files.into_iter().filter(|entry| file::number_of(&entry.name).is_some()).find_map(|entry| {
+        let path = shard_dir.join(&entry.name);
+        let mut header = [0; file::HEADER_BYTES];
+        env.fs().open(&path, OpenMode::Read).and_then(|file| file.read_exact_at(0, &mut header)).ok()?;
+        file::later_version(&header).map(|found| (path, found, file::VERSION))
+    })
+}
+
+/// The directories of all shards.
+fn list_shards(env: &Env, dir: &Path) -> io::Result<Vec<(PathBuf, ShardId)>> {
+    let fs = env.fs();
+    let mut shards = Vec::new();
+    let dbs = fs.list(dir)?.into_iter().filter(|entry| entry.is_dir && !entry.name.starts_with(DROPPED_PREFIX));
+    for db in dbs {
+        let db_dir = dir.join(&db.name);
+        for rp in fs.list(&db_dir)?.into_iter().filter(|entry| entry.is_dir) {
+            let rp_dir = db_dir.join(&rp.name);
+            for shard in fs.list(&rp_dir)?.into_iter().filter(|entry| entry.is_dir) {
+                let Ok(id) = shard.name.parse() else { continue };
+                shards.push((rp_dir.join(&shard.name), ShardId(id)));
+            }
+        }
+    }
+    Ok(shards)
 }

@@ -17,7 +17,7 @@ use crate::error::WriteError;
 pub(crate) use seglog::Position;
 
 /// The directory of the log within that of the shard.
-const LOG_DIR: &str = "log";
+pub(crate) const LOG_DIR: &str = "log";
 
 const KIND_BATCH: u8 = 1;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::simulated::{Effect, Fuse, LossModel, OpKind};
-use env::{Env, Fs, OpenMode};
+use env::{ClaimError, Env, Fs, OpenMode};
 use model::{NodeId, ShardId};
 
 use super::{DIR, NODE, SHARD, World, config, take_all, texts};
-use crate::{Config, Counts, HandoffError, MarkReason, Queues};
+use crate::{Config, Counts, HandoffError, MarkReason, OpenError, Queues};
 
 fn counts(queues: &Queues) -> Counts {
     let mut sum = Counts::default();
@@ -307,7 +307,7 @@ fn empty_queues_are_removed_and_come_back() {
     assert_eq!(queues.pending(NODE).entries, 1, "an entry on its way keeps its queue");
     queues.advance(block.token).expect("noted");
     assert!(queues.tend().is_empty());
-    assert!(world.disk.files().is_empty(), "{:?}", world.disk.files().keys());
+    assert_eq!(world.files_of_queues(), [""; 0]);
     assert_eq!(counts(&queues).delivered, 1, "the counts stay");
     queues.append(NODE, SHARD, b"two").expect("queued");
     queues.advance(block.token).expect("a token of the old queue says nothing of the new one");
@@ -424,6 +424,7 @@ fn a_queue_that_cannot_be_opened_does_not_stop_the_others() {
 #[test]
 fn other_names_are_left_alone_and_leftovers_are_removed() {
     let world = World::new(18);
+    world.queues().close();
     for dir in ["/data/hh/2/7.removed-1", "/data/hh/3.removed-2/1", "/data/hh/abc", "/data/hh/2/07"] {
         world.disk.create_dir_all(Path::new(dir)).expect("made");
     }
@@ -432,11 +433,69 @@ fn other_names_are_left_alone_and_leftovers_are_removed() {
     }
     let (_, report) = world.open(config());
     assert_eq!((report.queues, report.problems.len()), (0, 0));
-    let left: Vec<String> = world.disk.files().keys().map(|path| path.display().to_string()).collect();
-    assert_eq!(left, ["/data/hh/2/note"]);
+    assert_eq!(world.files_of_queues(), ["/data/hh/2/note"]);
     let names: Vec<String> =
         world.disk.list(Path::new(DIR)).expect("listed").into_iter().map(|entry| entry.name).collect();
-    assert_eq!(names, ["2", "abc"]);
+    assert_eq!(names, ["2", "abc", "lock", "mainstem-handoff"]);
+}
+
+#[test]
+fn one_process_has_the_directory_at_a_time() {
+    let world = World::new(19);
+    let queues = world.queues();
+    let second = Queues::open(&world.env(), Path::new(DIR), config()).expect_err("it is in use");
+    assert!(matches!(second, OpenError::Dir(ClaimError::Locked { .. })), "{second}");
+    queues.append(NODE, SHARD, b"still mine").expect("queued");
+    queues.close();
+    assert_eq!(texts(&take_all(&world.queues(), NODE)), ["still mine"]);
+}
+
+#[test]
+fn a_directory_of_another_program_is_refused_untouched() {
+    // Others number nodes, shards and segments, too.
+    for foreign in ["5/3/1", "5/note", "meta.db", "5/head/head", "5/3/lost/x"] {
+        let world = World::new(20);
+        let path = Path::new(DIR).join(foreign);
+        world.disk.create_dir_all(path.parent().expect("below the directory")).expect("made");
+        world.disk.open(&path, OpenMode::Create).expect("created");
+        let (before, changes) = (world.disk.files(), world.disk.counts().changes());
+        let refused = Queues::open(&world.env(), Path::new(DIR), config()).expect_err("not ours");
+        assert!(matches!(refused, OpenError::Dir(ClaimError::Foreign { .. })), "{refused}");
+        assert_eq!((world.disk.files(), world.disk.counts().changes()), (before, changes), "{foreign}");
+    }
+}
+
+#[test]
+fn queues_from_before_the_directory_was_marked_are_taken() {
+    let world = World::new(21);
+    let queues = world.queues();
+    queues.append(NODE, SHARD, b"kept").expect("queued");
+    queues.append(NodeId(3), SHARD, &[0; 100_001]).expect_err("too long");
+    queues.close();
+    for file in ["lock", "mainstem-handoff"] {
+        world.disk.remove_file(&Path::new(DIR).join(file)).expect("removed");
+    }
+    world.disk.create_dir_all(Path::new("/data/hh/lost+found")).expect("made");
+    assert_eq!(texts(&take_all(&world.queues(), NODE)), ["kept"]);
+}
+
+#[test]
+fn a_queue_of_a_later_release_is_refused_untouched() {
+    let world = World::new(22);
+    let queues = world.queues();
+    queues.append(NODE, SHARD, b"kept").expect("queued");
+    queues.close();
+    let is_log = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "log");
+    let path = world.disk.files().into_keys().find(is_log).expect("a segment");
+    let mut bytes = world.disk.read(&path).expect("read");
+    bytes[8] = 2;
+    let sum = crc32fast::hash(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    world.disk.replace(&path, &bytes).expect("written");
+    let changes = world.disk.counts().changes();
+    let refused = Queues::open(&world.env(), Path::new(DIR), config()).expect_err("later");
+    assert!(matches!(&refused, OpenError::OtherFormat { version: 2, path: named, .. } if *named == path), "{refused}");
+    assert_eq!(world.disk.counts().changes(), changes);
 }
 
 #[test]

@@ -148,8 +148,8 @@ impl Work {
                 verdict
             }
             None => {
-                if let Some(aborted) = self.progress.missing() {
-                    self.encode(aborted);
+                for answer in self.progress.missing() {
+                    self.encode(answer);
                 }
                 Verdict::Last
             }
@@ -222,9 +222,14 @@ impl Progress {
         self.next_id = if chunk.statement_continues { chunk.statement_id } else { chunk.statement_id + 1 };
     }
 
-    /// What to tell the client when no more chunks come although some should.
-    fn missing(&self) -> Option<Chunk> {
-        (self.next_id < self.statement_count).then(|| Chunk::failed(self.next_id, "query aborted"))
+    /// What to tell the client when no more chunks come although some should: the statement that ran was aborted, those
+    /// behind it did not run.
+    fn missing(&self) -> impl Iterator<Item = Chunk> + use<> {
+        let aborted = self.next_id;
+        (aborted..self.statement_count).map(move |id| match id == aborted {
+            true => Chunk::failed(id, "query aborted"),
+            false => Chunk::failed(id, "not executed"),
+        })
     }
 }
 
@@ -349,10 +354,13 @@ mod tests {
     async fn an_answer_that_ends_early_says_so() {
         let config = PumpConfig { statement_count: 3, ..config(Mode::Whole) };
         let died_in_statement = pumped(&config, vec![rows(0..1, true, true)]).await;
-        assert_eq!(text(&died_in_statement), "{\"results\":[{\"statement_id\":0,\"error\":\"query aborted\"}]}\n");
+        let rest = r#"{"statement_id":2,"error":"not executed"}]}"#;
+        let want =
+            r#"{"results":[{"statement_id":0,"error":"query aborted"},{"statement_id":1,"error":"not executed"},"#;
+        assert_eq!(text(&died_in_statement).trim_end(), format!("{want}{rest}"));
         let died_between = pumped(&config, vec![Chunk::empty(0)]).await;
-        let want = "{\"results\":[{\"statement_id\":0},{\"statement_id\":1,\"error\":\"query aborted\"}]}\n";
-        assert_eq!(text(&died_between), want);
+        let want = r#"{"results":[{"statement_id":0},{"statement_id":1,"error":"query aborted"},"#;
+        assert_eq!(text(&died_between).trim_end(), format!("{want}{rest}"));
         let chunked = PumpConfig { mode: Mode::Chunked, statement_count: 1, ..config };
         let answer = text(&pumped(&chunked, vec![rows(0..1, true, true)]).await);
         assert!(answer.ends_with("{\"results\":[{\"statement_id\":0,\"error\":\"query aborted\"}]}\n"), "{answer}");

@@ -54,6 +54,16 @@ pub enum StoreError {
     /// A checksum or an encoding is wrong.
     #[error("raft.db: the {0} is damaged")]
     Damaged(String),
+    /// A later release wrote it.
+    #[error(
+        "raft.db: the {what} has format {found}, this release reads up to {VERSION}: start the release that wrote it"
+    )]
+    Newer {
+        /// A part of the file.
+        what: String,
+        /// Its version.
+        found: u8,
+    },
     /// The file is another node's, or the directory was put together from two.
     #[error(
         "raft.db belongs to node {found_id} of directory {found}, but this is node {id} of directory {incarnation}; \
@@ -258,6 +268,7 @@ fn unseal<T: DeserializeOwned>(place: &[u8], sealed: &[u8], what: &str) -> Resul
     }
     match rest.split_first() {
         Some((&VERSION, bytes)) => rmp_serde::from_slice(bytes).map_err(|_| damaged()),
+        Some((&found, _)) if found > VERSION => Err(StoreError::Newer { what: what.to_owned(), found }),
         _ => Err(damaged()),
     }
 }

@@ -56,6 +56,16 @@ pub(crate) fn encode_header(shard: ShardId, number: u64, identity: u64) -> Vec<u
     out
 }
 
+/// The version of a file that a later release wrote. `bytes` are its first [`HEADER_BYTES`]; a header that is damaged is
+/// of no version.
+pub(crate) fn later_version(bytes: &[u8]) -> Option<u32> {
+    let rest = bytes.strip_prefix(HEADER_MAGIC)?;
+    let version = u32::from_le_bytes(*rest.first_chunk()?);
+    let identity = u64::from_le_bytes(*rest.get(8..)?.first_chunk()?);
+    let (body, sum) = bytes.split_last_chunk()?;
+    (version > VERSION && checksum(identity, 0, body) == u32::from_le_bytes(*sum)).then_some(version)
+}
+
 /// `bytes` are the first [`HEADER_BYTES`] of a file.
 pub(crate) fn check_header(bytes: &[u8], shard: ShardId, entry: &FileEntry) -> Result<(), BlockError> {
     let rest = bytes.strip_prefix(HEADER_MAGIC).ok_or(Damaged("no data file"))?;

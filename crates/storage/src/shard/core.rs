@@ -274,8 +274,10 @@ impl Core {
     /// An append or a sync was refused. After anything but a full disk the shard has to be opened again: nobody knows
     /// what the disk has.
     pub(super) fn log_refused(&self, error: AppendError) -> WriteError {
-        if matches!(error, AppendError::Io { .. } | AppendError::Failed) {
-            self.log_failed.store(true, Ordering::SeqCst);
+        match error {
+            AppendError::Io { .. } | AppendError::Failed => self.log_failed.store(true, Ordering::SeqCst),
+            AppendError::Full => self.usage.note_refused(self.env.fs().free_bytes(&self.dir).unwrap_or(0)),
+            AppendError::TooLong { .. } => {}
         }
         wal::write_error(error)
     }

@@ -104,6 +104,7 @@ impl Core {
             }
         };
         let position = position.map_err(|error| self.log_refused(error))?;
+        self.usage.note_taken();
         self.apply(&mut writer, stamp, batch, resolved);
         drop(writer);
         Ok(Pending { written, sync: Some((self.clone(), log, position)) })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use env::Env;
+use env::{ClaimError, Env};
 use model::{Batch, FieldType, FieldValue, ShardId, TagFilter, TimeRange};
 use storage::{OpenError, Origin, Shard, Store, StoreConfig, Written};
 use tempfile::TempDir;
@@ -154,21 +154,72 @@ fn directories_that_are_not_ours_are_refused_untouched() {
     std::fs::create_dir(&data).expect("made");
     std::fs::write(data.join("meta.db"), b"x").expect("written");
     let refused = Store::open(Env::real(), StoreConfig::new(&data)).expect_err("foreign");
-    assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Dir(ClaimError::Foreign { .. })), "{refused}");
     assert_eq!(std::fs::read_dir(&data).expect("listed").count(), 1);
 
     let store = open_at(&dir, "own").expect("a store");
-    assert!(matches!(open_at(&dir, "own"), Err(OpenError::Locked(_))));
+    assert!(matches!(open_at(&dir, "own"), Err(OpenError::Dir(ClaimError::Locked { .. }))));
     store.close();
     let mark = dir.path().join("own").join("mainstem-store");
     let mut bytes = std::fs::read(&mark).expect("the mark");
     bytes[8] = 2;
     std::fs::write(&mark, &bytes).expect("written");
-    assert!(matches!(open_at(&dir, "own"), Err(OpenError::Newer { found: 2, known: 1, .. })));
-    bytes[8] = 1;
-    bytes[13] ^= 1;
-    std::fs::write(&mark, &bytes).expect("written");
-    assert!(matches!(open_at(&dir, "own"), Err(OpenError::Damaged(_))));
+    assert!(matches!(open_at(&dir, "own"), Err(OpenError::Dir(ClaimError::Newer { found: 2, known: 1, .. }))));
+}
+
+#[test]
+fn what_a_later_release_wrote_in_a_shard_is_refused_at_once() {
+    // Where the version stands is told by a checksum, too: one that does not fit is damage of this shard alone.
+    let manifest = |bytes: &mut Vec<u8>, sum_fits: bool| {
+        bytes[8] = 2;
+        let end = bytes.len() - 4;
+        let sum = crc32fast::hash(&bytes[..end]);
+        bytes[end..].copy_from_slice(&(sum ^ u32::from(!sum_fits)).to_le_bytes());
+    };
+    let log = |bytes: &mut Vec<u8>, sum_fits: bool| {
+        bytes[8] = 2;
+        let sum = crc32fast::hash(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&(sum ^ u32::from(!sum_fits)).to_le_bytes());
+    };
+    let data = |bytes: &mut Vec<u8>, sum_fits: bool| {
+        bytes[8] = 2;
+        let mut placed = bytes[16..24].to_vec();
+        placed.extend_from_slice(&0u64.to_le_bytes());
+        placed.extend_from_slice(&bytes[..44]);
+        let sum = crc32fast::hash(&placed);
+        bytes[44..48].copy_from_slice(&(sum ^ u32::from(!sum_fits)).to_le_bytes());
+    };
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>, bool);
+    let cases: [(&str, Change<'_>); 3] = [("manifest", &manifest), (".log", &log), (".data", &data)];
+    for (end, make_later) in cases {
+        for sum_fits in [true, false] {
+            let dir = TempDir::new().expect("a directory");
+            let store = open(&dir);
+            let shard = shard(&store);
+            let mut batch = Batch::default();
+            point(&mut batch, "a", 1, "v", FieldValue::Integer(1));
+            shard.write(stamp(1), &batch, None, Origin::Client).expect("written");
+            store.flush_all().expect("flushed");
+            let shard_dir = shard.dir().to_owned();
+            store.close();
+            let found = [shard_dir.clone(), shard_dir.join("log")].iter().find_map(|dir| {
+                let mut entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("read").path());
+                entries.find(|path| path.to_string_lossy().ends_with(end))
+            });
+            let path = found.expect("there is one");
+            let mut bytes = std::fs::read(&path).expect("read");
+            make_later(&mut bytes, sum_fits);
+            std::fs::write(&path, &bytes).expect("written");
+            let data_dir = dir.path().join("data");
+            let opened = Store::open(Env::real(), StoreConfig::new(&data_dir));
+            assert_eq!(storage::check(&Env::real(), &data_dir).is_err(), sum_fits, "{end}");
+            match opened {
+                Err(OpenError::NewerFile { path: named, found: 2, known: 1 }) if sum_fits => assert_eq!(named, path),
+                Ok(_) if !sum_fits => {}
+                other => panic!("{end}: {other:?}"),
+            }
+        }
+    }
 }
 
 fn open_at(dir: &TempDir, name: &str) -> Result<Store, OpenError> {

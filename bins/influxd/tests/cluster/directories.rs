@@ -1,0 +1,130 @@
+//! Directories that a node must not touch, and says why.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use testkit::Cluster;
+
+use super::{check, cluster};
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let (mut cluster, _dir) = cluster(15, 2);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        // The second node is told to live in the directories of the first.
+        let first = cluster.nodes[0].dir().display().to_string();
+        let second = cluster.nodes[1].dir().display().to_string();
+        let config = cluster.nodes[1].dir().join("influxdb.conf");
+        let text = std::fs::read_to_string(&config)?.replace(&second, &first);
+        std::fs::write(&config, text)?;
+        let refused = cluster.start(1, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
+        anyhow::ensure!(refused.contains("in use by another process"), "{refused}");
+        anyhow::ensure!(cluster.nodes[0].answers());
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// Starts a node that is to refuse to; what it says.
+fn refusal(cluster: &mut Cluster, index: usize) -> anyhow::Result<String> {
+    match cluster.start(index, &[]) {
+        Ok(()) => anyhow::bail!("node {} started", index + 1),
+        Err(error) => Ok(format!("{error:#}")),
+    }
+}
+
+/// Every file below a directory, with its bytes.
+fn files(dir: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(self::files(&path)?);
+        } else {
+            files.insert(path.clone(), std::fs::read(&path)?);
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn a_handoff_directory_in_use_is_refused() {
+    let (mut cluster, _dir) = cluster(29, 2);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let dirs = [0, 1].map(|node: usize| cluster.nodes[node].dir().to_owned());
+        let in_dir = |node: usize, name: &str| dirs[node].join(name).display().to_string();
+        let config = cluster.nodes[1].dir().join("influxdb.conf");
+        let original = std::fs::read_to_string(&config)?;
+        for name in ["hh", "meta"] {
+            std::fs::write(&config, original.replace(&in_dir(1, name), &in_dir(0, name)))?;
+            let said = refusal(&mut cluster, 1)?;
+            anyhow::ensure!(said.contains("in use by another process"), "{said}");
+            anyhow::ensure!(cluster.nodes[0].answers());
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn directories_of_other_programs_are_left_as_they_were() {
+    let (mut cluster, _dir) = cluster(30, 1);
+    let done = (|| {
+        let dir = cluster.nodes[0].dir().to_owned();
+        for (foreign, named) in [("hh/5/3/1", "\"5/3/1\""), ("meta/meta.db", "\"meta.db\""), ("data/db/x", "\"db\"")] {
+            let path = dir.join(foreign);
+            std::fs::create_dir_all(path.parent().expect("below the directory"))?;
+            std::fs::write(&path, b"theirs")?;
+            let said = refusal(&mut cluster, 0)?;
+            anyhow::ensure!(said.contains(named) && said.contains("this program did not write"), "{said}");
+            for name in ["hh", "meta", "data"] {
+                let found = dir.join(name).exists().then(|| files(&dir.join(name))).transpose()?.unwrap_or_default();
+                let want = if foreign.starts_with(name) { vec![path.clone()] } else { Vec::new() };
+                anyhow::ensure!(found.keys().eq(&want), "{name}: {:?}", found.keys());
+                let _ = std::fs::remove_dir_all(dir.join(name));
+            }
+        }
+        // What file systems and people keep everywhere is no obstacle.
+        for name in ["hh", "meta", "data"] {
+            std::fs::create_dir_all(dir.join(name).join("lost+found"))?;
+            std::fs::write(dir.join(name).join(".keep"), b"")?;
+        }
+        cluster.start(0, &[])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_file_of_a_later_release_leaves_everything_as_it_was() {
+    let (mut cluster, _dir) = cluster(31, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.nodes[0].write_ok("d", "", b"m v=1i 1")?;
+        // Killed: a file that is opened for writing would be repaired.
+        cluster.kill(0)?;
+        let dir = cluster.nodes[0].dir().to_owned();
+        let client = dir.join("meta").join("client.meta");
+        let original = std::fs::read(&client)?;
+        let mut later = original.clone();
+        later[7] = 2;
+        std::fs::write(&client, &later)?;
+        let before = ["hh", "meta", "data"].map(|name| files(&dir.join(name)).expect("read"));
+        let said = refusal(&mut cluster, 0)?;
+        anyhow::ensure!(said.contains("client.meta has format 2, this release reads up to 1"), "{said}");
+        anyhow::ensure!(before == ["hh", "meta", "data"].map(|name| files(&dir.join(name)).expect("read")));
+        std::fs::write(&client, &original)?;
+        cluster.start(0, &[])?;
+        anyhow::ensure!(cluster.nodes[0].rows("d", "SELECT v FROM m")? == [json!([1, 1])]);
+        // A file that cannot be read is complained of once.
+        cluster.stop(0)?;
+        std::fs::write(dir.join("meta").join("node.json"), b"{")?;
+        let said = refusal(&mut cluster, 0)?;
+        anyhow::ensure!(said.matches("node.json: EOF").count() == 1, "{said}");
+        Ok(())
+    })();
+    check(&cluster, done);
+}
