@@ -12,6 +12,7 @@ pub mod ack;
 pub mod clock;
 pub mod expire;
 pub mod fan_out;
+pub mod fuzzing;
 pub mod hints;
 pub mod local;
 pub mod peers;
