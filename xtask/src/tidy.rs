@@ -2,7 +2,7 @@
 //!
 //! Rules: a module opens by explaining itself; only `env` touches the outside world; no `unwrap` outside tests; tests do
 //! not sleep; every crate is on the map and every dependency in its list; a row of `docs/compat.md` that works names a
-//! test that exists.
+//! test that exists; a fuzz target is built, described and has seeds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,6 +53,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     broken.extend(map(&root)?);
     broken.extend(dependencies(&root)?);
     broken.extend(compat(&root, &files)?);
+    broken.extend(fuzz_targets(&root)?);
     for line in &broken {
         crate::say(&format!("{line}\n"));
     }
@@ -195,9 +196,50 @@ fn broken_rows(list: &str, names: &BTreeSet<String>, exists: &dyn Fn(&str) -> bo
     broken
 }
 
+/// Fuzz targets that cargo-fuzz does not know, that `docs/testing.md` does not describe, or that have no seeds.
+fn fuzz_targets(root: &Path) -> anyhow::Result<Vec<String>> {
+    let manifest = fs::read_to_string(root.join("fuzz/Cargo.toml")).context("read fuzz/Cargo.toml")?;
+    let testing = fs::read_to_string(root.join("docs/testing.md")).context("read docs/testing.md")?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root.join("fuzz/targets")).context("read fuzz/targets")? {
+        names.extend(entry?.path().file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    let has_seeds = |name: &str| root.join("fuzz/corpus").join(name).is_dir();
+    Ok(names.iter().flat_map(|name| broken_target(name, &manifest, &testing, has_seeds(name))).collect())
+}
+
+fn broken_target(name: &str, manifest: &str, testing: &str, has_seeds: bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    if !manifest.contains(&format!("path = \"targets/{name}.rs\"")) {
+        broken.push(format!("fuzz/Cargo.toml: target {name} is not in it"));
+    }
+    if !testing.contains(&format!("\n| `{name}` | ")) {
+        broken.push(format!("docs/testing.md: fuzz target {name} is not in the table"));
+    }
+    if !has_seeds {
+        broken.push(format!("fuzz/corpus/{name}: no seeds"));
+    }
+    broken
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fuzz_targets_are_listed_described_and_seeded() {
+        let (manifest, testing) = ("path = \"targets/block.rs\"\n", "| target |\n| `block` | `f` |\n");
+        assert_eq!(broken_target("block", manifest, testing, true), Vec::<String>::new());
+        assert_eq!(
+            broken_target("blocks", manifest, testing, false),
+            [
+                "fuzz/Cargo.toml: target blocks is not in it",
+                "docs/testing.md: fuzz target blocks is not in the table",
+                "fuzz/corpus/blocks: no seeds",
+            ]
+        );
+    }
 
     #[test]
     fn sources_are_read() {

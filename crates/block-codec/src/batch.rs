@@ -104,21 +104,6 @@ pub fn decode(bytes: &[u8]) -> Result<Batch, DecodeError> {
     Ok(batch)
 }
 
-/// Feeds any bytes to [`decode`]; what decodes must survive another round.
-///
-/// # Panics
-/// When a promise of this module is broken: that is what the fuzzer looks for.
-pub fn fuzz_decode(bytes: &[u8]) {
-    let Ok(batch) = decode(bytes) else { return };
-    assert_eq!(batch.validate(), Ok(()), "decoded batches keep their promises");
-    let mut again = Vec::new();
-    encode(&batch, &mut again).expect("decoding has the limits of encoding");
-    let back = decode(&again).expect("what was encoded decodes");
-    let mut third = Vec::new();
-    encode(&back, &mut third).expect("the same batch is not larger");
-    assert_eq!(again, third, "a batch has one record");
-}
-
 /// Room that is used again from column to column.
 #[derive(Debug, Default)]
 struct Scratch {

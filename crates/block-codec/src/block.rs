@@ -70,23 +70,6 @@ pub fn decode(bytes: &[u8], row_count: usize) -> Result<Column, BlockError> {
     Column::from_parts(data, validity).ok_or(BlockError::Damaged("number of values"))
 }
 
-/// Feeds any bytes to [`decode`]; what decodes must survive another round.
-///
-/// # Panics
-/// When a promise of this module is broken: that is what the fuzzer looks for.
-pub fn fuzz_decode(bytes: &[u8]) {
-    let Some((count, block)) = bytes.split_first_chunk::<2>() else { return };
-    let row_count = usize::from(u16::from_le_bytes(*count));
-    let Ok(column) = decode(block, row_count) else { return };
-    assert_eq!(column.len(), row_count, "as many rows as asked for");
-    let mut again = Vec::new();
-    encode(&column, &mut again);
-    let back = decode(&again, row_count).expect("what was encoded decodes");
-    let mut third = Vec::new();
-    encode(&back, &mut third);
-    assert_eq!(again, third, "a column has one block");
-}
-
 fn encode_validity(validity: Option<&Bitmap>, out: &mut Vec<u8>) {
     let Some(bits) = validity else {
         out.push(VALIDITY_ALL);

@@ -10,5 +10,6 @@ pub mod batch;
 mod bitpack;
 pub mod block;
 pub mod float;
+pub mod fuzzing;
 pub mod integer;
 pub mod string;

@@ -14,6 +14,7 @@ pub mod budget;
 pub mod clock;
 pub mod expire;
 pub mod fan_out;
+pub mod fuzzing;
 pub mod hints;
 pub mod local;
 pub mod peers;

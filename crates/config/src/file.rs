@@ -359,7 +359,7 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Option<Setting>, String>
                 DeValue::Integer(integer) => integer.as_str().to_owned(),
                 _ => String::new(),
             };
-            Setting::Number(digits.replace('_', "").parse().map_err(|_| format!("invalid number {digits}"))?)
+            Setting::Number(number(&digits.replace('_', "")).ok_or_else(|| format!("invalid number {digits}"))?)
         }
         // An integer where a duration is wanted counts nanoseconds.
         (Kind::Duration, DeValue::Integer(value)) => {
@@ -384,6 +384,11 @@ fn integer(value: &toml::de::DeInteger<'_>) -> Result<i64, String> {
     i64::from_str_radix(value.as_str(), value.radix()).map_err(|_| format!("integer {} is too large", value.as_str()))
 }
 
+/// A number that is one: neither infinite nor NaN, for which no key has a use.
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
 fn from_text(kind: Kind, value: &str) -> Result<Setting, String> {
     Ok(match kind {
         Kind::Bool => match value {
@@ -392,7 +397,7 @@ fn from_text(kind: Kind, value: &str) -> Result<Setting, String> {
             _ => return Err(format!("invalid boolean {value:?}")),
         },
         Kind::Int => Setting::Int(value.trim().parse().map_err(|_| format!("invalid integer {value:?}"))?),
-        Kind::Number => Setting::Number(value.trim().parse().map_err(|_| format!("invalid number {value:?}"))?),
+        Kind::Number => Setting::Number(number(value.trim()).ok_or_else(|| format!("invalid number {value:?}"))?),
         Kind::Duration => Setting::Duration(text::parse_duration(value)?),
         Kind::Size => Setting::Int(
             i64::try_from(text::parse_size(value)?).map_err(|_| format!("size {value} is larger than any disk"))?,
@@ -467,6 +472,14 @@ mod tests {
         refused("[meta\nenabled = true", "1: [meta: unclosed table, expected `]`");
         refused("[http]\nbind-address = \"x", "2: [http] bind-address: invalid basic string, expected `\"`");
         refused("hostname", "1: hostname: key with no value, expected `=`");
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        refused("[data]\nwal-compaction-threshold = nan", "2: [data] wal-compaction-threshold: invalid number nan");
+        refused("[data]\nwal-compaction-threshold = 1e999", "2: [data] wal-compaction-threshold: invalid number 1e999");
+        let (settings, _) = Settings::read("f", "[data]\nwal-compaction-threshold = 1_0.5").expect("a file");
+        assert_eq!(settings.get("data", "wal-compaction-threshold"), Some(Setting::Number(10.5)));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod data_node;
 pub mod env_vars;
 pub mod file;
+pub mod fuzzing;
 pub mod keys;
 pub mod print;
 pub mod text;

@@ -3,7 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Reads a duration: one or more `<number><unit>`, units `ns us µs ms s m h d w`, or a bare `0`.
+/// The longest duration, 292 years: its nanoseconds fit into 63 bits.
+const DURATION_MAX: Duration = Duration::from_nanos(i64::MAX as u64);
+
+/// Reads a duration: one or more `<number><unit>`, units `ns us µs ms s m h d w`, or a bare `0`. At most 292 years.
 ///
 /// # Errors
 /// A sentence that names the bad unit or the bad text.
@@ -34,7 +37,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             "" => return Err(format!("time: missing unit in duration {text:?}")),
             _ => return Err(format!("time: unknown unit {unit:?} in duration {text:?}")),
         };
-        total += scaled(number, seconds).ok_or_else(|| format!("time: invalid duration {text:?}"))?;
+        let sum = scaled(number, seconds).and_then(|part| total.checked_add(part));
+        total = sum.filter(|sum| *sum <= DURATION_MAX).ok_or_else(|| format!("time: invalid duration {text:?}"))?;
         rest = tail;
     }
     Ok(total)
@@ -109,6 +113,16 @@ mod tests {
         assert_eq!(ns("5"), Err("time: missing unit in duration \"5\"".to_owned()));
         assert_eq!(ns(""), Err("time: invalid duration \"\"".to_owned()));
         assert_eq!(ns("h"), Err("time: invalid duration \"h\"".to_owned()));
+    }
+
+    #[test]
+    fn durations_end_where_nanoseconds_do() {
+        assert_eq!(parse_duration("9223372036854775807ns"), Ok(DURATION_MAX));
+        for text in ["9223372036854775808ns", "9223372036854775807ns1ns", "5000000w", "1e9h", "99999999999.5h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        // Two parts that are durations each and together more than the type holds.
+        assert!(parse_duration("18000000000000000000.5s18000000000000000000.5s").is_err());
     }
 
     #[test]

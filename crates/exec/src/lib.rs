@@ -13,6 +13,7 @@
 
 pub mod error;
 pub mod finish;
+pub mod fuzzing;
 pub mod partial;
 pub mod select;
 pub mod shard;

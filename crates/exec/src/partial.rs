@@ -4,7 +4,7 @@
 //! different series, shard groups different times. Joining is associative and any order gives the same answer.
 //!
 //! [`Partial::encode`] makes the bytes that go to the coordinator, [`Partial::decode`] takes any bytes and either refuses
-//! them or gives a partial result that can be merged and finished without a panic.
+//! them or gives a partial result that can be merged and finished without a panic. See `docs/format/partial.md`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

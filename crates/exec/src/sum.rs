@@ -25,6 +25,8 @@ impl DoubleSum {
 
     /// A sum from its two parts, as page statistics keep it. The parts need not be normalised.
     pub(crate) fn from_parts(hi: f64, lo: f64) -> DoubleSum {
+        // A zero keeps its sign.
+        let (hi, lo) = if lo == 0.0 { (hi, lo) } else { two_sum(hi, lo) };
         DoubleSum::normalised(hi, lo)
     }
 
@@ -269,6 +271,16 @@ mod tests {
         assert!(joined(&[&[-0.0], &[]]).is_sign_negative());
         assert!(DoubleSum::of(&[-0.0, 0.0]).value().is_sign_positive());
         assert!(DoubleSum::of(&[-0.0; 100]).value().is_sign_negative());
+    }
+
+    #[test]
+    fn parts_in_any_order_become_a_sum() {
+        let large = (1u64 << 60) as f64;
+        for (hi, lo) in [(large, 1.0), (1.0, large), (large + 256.0, -255.0)] {
+            assert_eq!(DoubleSum::from_parts(hi, lo).parts(), (large, 1.0), "{hi} + {lo}");
+        }
+        assert!(DoubleSum::from_parts(-0.0, 0.0).value().is_sign_negative());
+        assert_eq!(DoubleSum::from_parts(1.0, f64::INFINITY).parts(), (f64::INFINITY, 0.0));
     }
 
     #[test]

@@ -155,11 +155,32 @@ impl HeadFile {
     }
 }
 
-/// A slot that is taken is the one that was written.
+/// A slot that is taken is the one that was written, also where the checksums are right.
 pub(crate) fn fuzz(bytes: &[u8]) {
-    if let Ok(Some(slot)) = Slot::decode(bytes) {
-        assert_eq!(slot.encode()[..], bytes[..SLOT_BYTES]);
+    let mut whole = bytes.to_vec();
+    if whole.len() >= SLOT_BYTES {
+        let version_crc = crc32fast::hash(&whole[..12]);
+        whole[12..16].copy_from_slice(&version_crc.to_le_bytes());
+        // The bytes that nothing is kept in.
+        whole[56..60].fill(0);
+        let crc = crc32fast::hash(&whole[..60]);
+        whole[60..64].copy_from_slice(&crc.to_le_bytes());
     }
+    for bytes in [bytes, &whole] {
+        if let Ok(Some(slot)) = Slot::decode(bytes) {
+            assert_eq!(Slot::decode(&slot.encode()), Ok(Some(slot)), "a slot comes back the same");
+        }
+    }
+    if let Ok(Some(slot)) = Slot::decode(&whole) {
+        assert_eq!(slot.encode()[..], whole[..SLOT_BYTES], "a slot has one form");
+    }
+}
+
+/// A slot to begin with.
+#[cfg(test)]
+pub(crate) fn fuzz_seed() -> Vec<u8> {
+    let head = Head { position: Position { segment: 3, offset: 44 }, sequence: 70_000 };
+    Slot { identity: u64::MAX, generation: 9, head }.encode().to_vec()
 }
 
 fn is_disk_full(error: &io::Error) -> bool {

@@ -197,9 +197,25 @@ fn decode(bytes: &[u8]) -> Option<(Timestamp, u8)> {
     Some((Timestamp(i64::from_le_bytes(bytes[16..24].try_into().ok()?)), bytes[12]))
 }
 
-/// Reasons and time that are taken come from a whole file.
+/// Reasons and time that are taken come from a whole file and come back the same, also where the checksum is right.
 pub(crate) fn fuzz(bytes: &[u8]) {
-    assert!(decode(bytes).is_none() || bytes.len() == MARK_BYTES);
+    let mut whole = bytes.to_vec();
+    if whole.len() == MARK_BYTES {
+        let crc = crc32fast::hash(&whole[..24]);
+        whole[24..].copy_from_slice(&crc.to_le_bytes());
+    }
+    for bytes in [bytes, &whole] {
+        if let Some((since, reasons)) = decode(bytes) {
+            assert_eq!(bytes.len(), MARK_BYTES);
+            assert_eq!(decode(&encode(since, reasons)), Some((since, reasons)));
+        }
+    }
+}
+
+/// A mark to begin with.
+#[cfg(test)]
+pub(crate) fn fuzz_seed() -> Vec<u8> {
+    encode(Timestamp(-7), EVERY_REASON).to_vec()
 }
 
 #[cfg(test)]

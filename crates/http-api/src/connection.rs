@@ -27,6 +27,7 @@ use crate::api::Api;
 use crate::config::{HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use crate::respond::{self, Answer, Payload};
 use crate::router;
+pub(crate) use sniff::Sniffer;
 use watched::{Phase, Watched};
 
 /// How a server is doing.

@@ -20,6 +20,7 @@ pub mod config;
 mod connection;
 mod debug;
 pub mod encode;
+pub mod fuzzing;
 mod query;
 mod redact;
 mod request;

@@ -9,6 +9,8 @@
 //! - Who had a command decided sees its effect in `data()` afterwards.
 //! - Reading never waits for the metadata service.
 
+pub mod fuzzing;
+
 mod link;
 mod propose;
 mod snapshot;

@@ -68,6 +68,16 @@ pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
         return Ok(None);
     }
     let bytes = env.fs().read(file).map_err(io)?;
+    decode(file, &bytes).map(Some)
+}
+
+/// Replaces the copy in `file`.
+pub(crate) fn save(env: &Env, file: &Path, data: &Data) -> io::Result<()> {
+    env.fs().replace(file, &around(&encode_snapshot(data)))
+}
+
+/// The metadata in the bytes of `file`.
+pub(crate) fn decode(file: &Path, bytes: &[u8]) -> Result<Data, OpenError> {
     let Some((header, body)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(OpenError::Damaged(file.to_owned()));
     };
@@ -81,16 +91,15 @@ pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
     if version != VERSION || *sum != crc32fast::hash(body).to_le_bytes() {
         return Err(OpenError::Damaged(file.to_owned()));
     }
-    decode_snapshot(body).map(Some).map_err(|source| OpenError::Codec { path: file.to_owned(), source })
+    decode_snapshot(body).map_err(|source| OpenError::Codec { path: file.to_owned(), source })
 }
 
-/// Replaces the copy in `file`.
-pub(crate) fn save(env: &Env, file: &Path, data: &Data) -> io::Result<()> {
-    let body = encode_snapshot(data);
+/// The bytes of a file around metadata that is bytes already.
+pub(crate) fn around(body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
     bytes.push(VERSION);
-    bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    env.fs().replace(file, &bytes)
+    bytes.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
 }

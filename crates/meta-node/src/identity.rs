@@ -130,27 +130,24 @@ pub async fn load_member(env: &Env, dir: &Path) -> io::Result<Option<Member>> {
         if !fs.exists(&path)? {
             return Ok(None);
         }
-        let read: NodeJson =
-            serde_json::from_slice(&fs.read(&path)?).map_err(|error| damaged(&path, &error.to_string()))?;
-        if read.id == 0 {
-            return Ok(None);
-        }
-        Ok(Some(Member {
-            id: NodeId(read.id),
-            cluster_id: parse_cluster_id(&read.cluster_id).unwrap_or(0),
-            meta_servers: read.meta_servers.unwrap_or_default(),
-            meta: read.meta,
-            raft_started: read.raft_started,
-        }))
+        decode_member(&fs.read(&path)?).map_err(|error| damaged(&path, &error.to_string()))
     })
     .await
 }
 
-/// Writes `node.json`.
-///
-/// # Errors
-/// The disk's. The old file is then still there, or the new one is.
-pub async fn store_member(env: &Env, dir: &Path, member: &Member) -> io::Result<()> {
+/// The member in the bytes of `node.json`.
+fn decode_member(bytes: &[u8]) -> serde_json::Result<Option<Member>> {
+    let read: NodeJson = serde_json::from_slice(bytes)?;
+    Ok((read.id != 0).then(|| Member {
+        id: NodeId(read.id),
+        cluster_id: parse_cluster_id(&read.cluster_id).unwrap_or(0),
+        meta_servers: read.meta_servers.unwrap_or_default(),
+        meta: read.meta,
+        raft_started: read.raft_started,
+    }))
+}
+
+fn encode_member(member: &Member) -> Vec<u8> {
     let json = NodeJson {
         id: member.id.0,
         meta_servers: Some(member.meta_servers.clone()),
@@ -158,7 +155,22 @@ pub async fn store_member(env: &Env, dir: &Path, member: &Member) -> io::Result<
         meta: member.meta,
         raft_started: member.raft_started,
     };
-    let bytes = serde_json::to_vec(&json).expect("plain values");
+    serde_json::to_vec(&json).expect("plain values")
+}
+
+/// Reads `bytes` as `node.json`; a member comes back the same.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(Some(member)) = decode_member(bytes) {
+        assert_eq!(decode_member(&encode_member(&member)).ok(), Some(Some(member)));
+    }
+}
+
+/// Writes `node.json`.
+///
+/// # Errors
+/// The disk's. The old file is then still there, or the new one is.
+pub async fn store_member(env: &Env, dir: &Path, member: &Member) -> io::Result<()> {
+    let bytes = encode_member(member);
     let (fs, path) = (Arc::clone(env.fs()), dir.join(NODE));
     env.blocking(move || fs.replace(&path, &bytes)).await
 }

@@ -198,6 +198,16 @@ impl JoinAnswer {
     }
 }
 
+/// Reads `bytes` as a request to join and as the answer to one; both come back the same.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(request) = JoinRequest::from_json(bytes) {
+        assert_eq!(JoinRequest::from_json(&request.to_json()), Ok(request));
+    }
+    if let Some(answer) = JoinAnswer::from_json(bytes) {
+        assert_eq!(JoinAnswer::from_json(&answer.to_json()), Some(answer));
+    }
+}
+
 fn is_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
 }

@@ -19,6 +19,7 @@
 //! calls answer 501.
 
 pub mod config;
+pub mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod join;

@@ -15,11 +15,14 @@ mod types;
 
 pub(crate) use log_store::LogStore;
 pub(crate) use machine::Machine;
+#[cfg(test)]
+pub(crate) use message::SnapshotBytes;
 pub(crate) use message::{Body, Envelope, Refusal, Reply as RaftReply};
 pub(crate) use network::{Network, Peers};
 pub(crate) use runtime::seed_election_dice;
 pub(crate) use types::{LogCommand, RaftError, TypeConfig};
 
+pub(crate) use log_store::fuzz as fuzz_stored;
 pub use log_store::{APPEND_BYTES_MAX, StoreError};
 pub use machine::RestoreError;
 

@@ -17,6 +17,7 @@
 pub mod codec;
 pub mod command;
 pub mod data;
+pub mod fuzzing;
 pub mod placement;
 
 mod apply;

@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod column;
 pub mod consistency;
+pub mod fuzzing;
 pub mod id;
 pub mod pattern;
 pub mod result;

@@ -20,7 +20,7 @@ mod read;
 mod write;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::shard_plan::ShardPlan;
 

@@ -1,4 +1,4 @@
-//! Entry points for fuzzers: foreign bytes in, no panic and no invented record out.
+//! What must hold for any bytes: no panic and no invented record. The fuzzer calls this, and so does a test over its seeds.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,10 @@ const ID: SegmentId = SegmentId { identity: 0x5eed_5eed_5eed_5eed, number: 3 };
 
 /// Walks `bytes` as if they were a segment, and then a good segment that `bytes` tell how to make and how to damage:
 /// records that were not hit must be found and no others.
-pub fn segment(bytes: &[u8]) {
+///
+/// # Panics
+/// When a promise of this crate is broken.
+pub fn fuzz_segment(bytes: &[u8]) {
     judge_file_header(ID, bytes);
     walk(bytes.to_vec());
 
@@ -95,5 +98,27 @@ impl File for Bytes {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::seeds;
+
+    use super::*;
+
+    #[test]
+    fn seeds_keep_the_promises() {
+        let (whole, records) = make_segment(&[0, 1, 20, 200, 3]);
+        let mut reserved = whole.clone();
+        reserved.resize(whole.len() + 100, 0);
+        let mut torn = whole.clone();
+        torn.truncate(records[3].0 as usize + 30);
+        let mut hit = whole.clone();
+        hit[records[2].0 as usize + 25] ^= 4;
+        // Five lengths, then four damages: place and change.
+        let recipe = [9, 0, 255, 7, 30, 1, 0, 0, 60, 1, 0, 0, 90, 128, 0, 1, 44, 255, 0, 0, 5, 16].to_vec();
+        let made = [("hit", hit), ("recipe", recipe), ("reserved", reserved), ("torn", torn), ("whole", whole)];
+        seeds::try_all("seglog", seeds::MANY, &made, fuzz_segment);
     }
 }

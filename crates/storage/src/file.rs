@@ -38,6 +38,9 @@ pub use stats::{FieldSummary, Number, NumberSummary};
 
 pub(crate) use write::FileWriter;
 
+#[cfg(test)]
+pub(crate) use tests::fuzz_seeds;
+
 /// Most rows of a page, except where more stand at one instant.
 pub(crate) const PAGE_ROWS: usize = 1_024;
 /// A page with more than this many bytes of values, decoded, is ended early.
@@ -49,27 +52,49 @@ const SMALL_CHUNK_BYTES: u32 = 64 << 10;
 /// Most pages of a chunk.
 pub(crate) const CHUNK_PAGES: usize = 64;
 
-/// Feeds any bytes to the decoders of a file's parts, as if their checksums were right.
+/// Feeds any bytes to the decoders of a file's parts, as if their checksums were right. What is read comes back the same.
 pub(crate) fn fuzz_parts(bytes: &[u8]) {
+    const FOOTER_END: u64 = 1 << 20;
     let entry = FileEntry { number: 1, bytes: 0, identity: 1, rows: 0, clock_max: 0 };
-    let sum = format::checksum(entry.identity, 0, bytes);
-    let part = format::PartRef { offset: 0, length: bytes.len() as u32, sum };
     let _ = format::check_header(bytes, ShardId(1), &entry);
     let _ = format::decode_trailer(bytes, &entry, 0);
-    let _ = format::decode_footer(bytes, &entry, part);
-    let Some((head, index)) = bytes.split_first_chunk::<2>() else { return };
-    let _ = write::decode_stamps(index, usize::from(head[0]));
+    if let Some(body) = bytes.first_chunk::<20>() {
+        let sum = format::checksum(entry.identity, FOOTER_END, body).to_le_bytes();
+        let trailer = [body.as_slice(), &sum, format::TRAILER_MAGIC].concat();
+        if let Ok(part) = format::decode_trailer(&trailer, &entry, FOOTER_END) {
+            let again = format::encode_trailer(part, entry.identity, FOOTER_END);
+            assert_eq!(format::decode_trailer(&again, &entry, FOOTER_END), Ok(part));
+        }
+    }
+
+    let footer = |bytes: &[u8]| {
+        let sum = format::checksum(entry.identity, FOOTER_END, bytes);
+        let part = format::PartRef { offset: FOOTER_END, length: bytes.len() as u32, sum };
+        format::decode_footer(bytes, &entry, part)
+    };
+    if let Ok(read) = footer(bytes) {
+        assert_eq!(footer(&read.encode()), Ok(read), "a footer comes back the same");
+    }
+
+    // The first four bytes tell the chunk's bytes of blocks and its rows.
+    let Some((head, index)) = bytes.split_first_chunk::<4>() else { return };
+    let (data_bytes, rows) = (u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
+    let _ = write::decode_stamps(index, usize::from(rows));
     let chunk = ChunkRef {
         offset: 0,
-        data_bytes: u32::from(head[0]),
+        data_bytes: u32::from(data_bytes),
         index_bytes: index.len() as u32,
         index_sum: 0,
-        rows: u32::from(head[1]),
+        rows: u32::from(rows),
         time_first: 0,
         time_last: 0,
         repeats: false,
     };
-    let _ = ChunkIndex::decode(index, &chunk);
+    if let Ok(read) = ChunkIndex::decode(index, &chunk) {
+        let written = read.encode();
+        let again = ChunkIndex::decode(&written, &chunk).expect("what was written can be read");
+        assert_eq!(again.encode(), written, "a chunk index comes back the same");
+    }
 }
 
 /// Where the data file with this number lies.

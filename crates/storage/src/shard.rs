@@ -27,6 +27,7 @@ use crate::read::ShardReader;
 use crate::usage::Shared;
 
 pub use mark::MARK_BYTES_MAX;
+pub(crate) use mark::fuzz as fuzz_mark;
 pub use write::{Origin, Pending, Written};
 
 pub(crate) use self::core::Core;

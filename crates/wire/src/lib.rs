@@ -6,6 +6,7 @@
 //! into the other.
 
 pub mod convert;
+pub mod fuzzing;
 
 /// Version 1 of the messages.
 #[allow(missing_debug_implementations, unreachable_pub, clippy::all, reason = "generated code")]

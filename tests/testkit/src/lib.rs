@@ -1,10 +1,11 @@
 //! Clusters of real processes on this machine, for tests, the demo and the benchmark.
 //!
 //! `cluster` starts, kills and asks nodes; `http` is how it talks to them; `recording` reads the telemetry that the
-//! project keeps for all of them.
+//! project keeps for all of them; `seeds` runs what a fuzzer runs, for a moment.
 
 pub mod cluster;
 pub mod http;
 pub mod recording;
+pub mod seeds;
 
 pub use cluster::{Cluster, Node, stays, until};

@@ -247,7 +247,7 @@ fn damaged_bytes_never_panic() {
         for change in [1u8, 0x10, 0x20, 0x80, 0xff] {
             let mut damaged = bytes.clone();
             damaged[at] ^= change;
-            fuzz_decode(&damaged);
+            crate::fuzzing::fuzz_batch(&damaged);
         }
     }
 }
@@ -303,8 +303,8 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        fuzz_decode(&bytes);
+        crate::fuzzing::fuzz_batch(&bytes);
         bytes.insert(0, VERSION);
-        fuzz_decode(&bytes);
+        crate::fuzzing::fuzz_batch(&bytes);
     }
 }

@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-        fuzz_decode(&bytes);
+        crate::fuzzing::fuzz_block(&bytes);
     }
 
     #[test]
@@ -87,6 +87,6 @@ proptest! {
                                  bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         let mut input = vec![rows, 0, kind, validity];
         input.extend(bytes);
-        fuzz_decode(&input);
+        crate::fuzzing::fuzz_block(&input);
     }
 }

@@ -31,6 +31,13 @@ impl Fields {
         self.0.extend(other.0);
     }
 
+    /// All pairs as [`Fields::parse`] reads them, every byte of them encoded.
+    pub(crate) fn encode(&self) -> String {
+        let hex = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{}={}", hex(name), hex(value))).collect();
+        pairs.join("&")
+    }
+
     /// The value of a name; empty when it is missing.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|pair| pair.0 == name).map_or("", |pair| &pair.1)

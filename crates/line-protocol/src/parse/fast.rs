@@ -16,11 +16,18 @@ use crate::scan::number::{self, POWERS};
 const EXACT_MAX: u64 = 1 << 53;
 
 /// The time of the line before, since many lines of a request share theirs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RecentTime {
     /// Nineteen digits and a line feed.
     text: [u8; 20],
     time: i64,
+}
+
+impl Default for RecentTime {
+    /// A text that has its time, like any other: whatever stood here instead, a line could have it.
+    fn default() -> RecentTime {
+        RecentTime { text: *b"0000000000000000000\n", time: 0 }
+    }
 }
 
 impl Parser {

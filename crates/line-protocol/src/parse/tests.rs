@@ -75,6 +75,14 @@ fn the_vectors_of_the_protocol_document() {
 }
 
 #[test]
+fn zero_bytes_are_blanks_and_no_time() {
+    // As many as a time of today has digits.
+    let zeros = "\0".repeat(20);
+    check(&format!("m v=1 {zeros}3\nm v=2 {zeros}4\n"), "m v=1 3\nm v=2 4\n");
+    check(&format!("m v=1 1\nm v=2 {zeros}\n"), &format!("m v=1 1\nm v=2 {NOW}\n"));
+}
+
+#[test]
 fn every_reason_of_the_protocol_document() {
     refuse(",host=a v=1", "missing measurement");
     for line in ["cpu", "cpu,host=a", "cpu\tv=1"] {

@@ -250,6 +250,27 @@ fn commit(
     Ok(())
 }
 
+/// Reads `bytes` as a value of the file, and as the MessagePack of one whose checksum and version are right.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    check::<Entry<TypeConfig>>(bytes);
+    check::<Vote<u64>>(bytes);
+    check::<Option<LogId<u64>>>(bytes);
+}
+
+fn check<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+    const PLACE: &[u8] = b"here";
+    let _ = unseal::<T>(PLACE, bytes, "value");
+    let mut sealed = vec![0; CRC_BYTES];
+    sealed.push(VERSION);
+    sealed.extend_from_slice(bytes);
+    let crc = checksum(PLACE, &sealed[CRC_BYTES..]);
+    sealed[..CRC_BYTES].copy_from_slice(&crc.to_le_bytes());
+    let Ok(value) = unseal::<T>(PLACE, &sealed, "value") else { return };
+    let written = seal(PLACE, &value);
+    let again: T = unseal(PLACE, &written, "value").expect("what was written can be read");
+    assert_eq!(seal(PLACE, &again), written, "a value comes back the same");
+}
+
 /// Version byte, MessagePack, and in front a checksum over them and the place where they are kept.
 fn seal<T: Serialize>(place: &[u8], value: &T) -> Vec<u8> {
     let mut sealed = vec![0; CRC_BYTES];

@@ -13,7 +13,7 @@ pub(crate) const HEADER_BYTES: usize = 48;
 pub(crate) const TRAILER_BYTES: usize = 32;
 
 const HEADER_MAGIC: &[u8; 8] = b"MSTMDATA";
-const TRAILER_MAGIC: &[u8; 8] = b"MSTMDEND";
+pub(super) const TRAILER_MAGIC: &[u8; 8] = b"MSTMDEND";
 
 /// Longest part of a file that is read at once, so that damage cannot ask for all memory.
 const PART_BYTES_MAX: u64 = 1 << 31;

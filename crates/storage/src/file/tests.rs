@@ -61,6 +61,36 @@ fn write(dir: &Path) -> FileEntry {
     writer.finish().expect("finished")
 }
 
+/// Parts of a data file, as `fuzz_parts` wants them.
+pub(crate) fn fuzz_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let dir = TempDir::new().expect("a directory");
+    let entry = write(dir.path());
+    let bytes = std::fs::read(file_path(dir.path(), entry.number)).expect("just written");
+    let part = |offset: usize, length: u32| bytes[offset..offset + length as usize].to_vec();
+    let end = bytes.len() - format::TRAILER_BYTES;
+    let trailer = part(end, format::TRAILER_BYTES as u32);
+    let footer = format::decode_trailer(&trailer, &entry, end as u64).expect("just written");
+    let footer_bytes = part(footer.offset as usize, footer.length);
+    let measurements = format::decode_footer(&footer_bytes, &entry, footer).expect("just written").measurements;
+    let headed = |chunk: &ChunkRef, tail: Vec<u8>| {
+        let head = [chunk.data_bytes as u16, chunk.rows as u16];
+        [head.map(u16::to_le_bytes).concat(), tail].concat()
+    };
+    let index =
+        |chunk: &ChunkRef| headed(chunk, part(chunk.offset as usize + chunk.data_bytes as usize, chunk.index_bytes));
+    let (cpu, mem) = (&measurements[0].chunks[0], &measurements[1].chunks[0]);
+    let read = ChunkIndex::decode(&index(mem)[4..], mem).expect("just written");
+    let stamps = part(mem.offset as usize + read.stamps[0].offset as usize, read.stamps[0].length);
+    vec![
+        ("footer", footer_bytes),
+        ("header", part(0, format::HEADER_BYTES as u32)),
+        ("index_large", index(cpu)),
+        ("index_small", index(mem)),
+        ("stamps", headed(mem, stamps)),
+        ("trailer", trailer),
+    ]
+}
+
 /// Opens the file with measurement 0 = cpu, series 0 and 1.
 fn open(dir: &Path, entry: &FileEntry) -> Result<Arc<DataFile>, ReadError> {
     let cache = Arc::new(ChunkCache::new(1 << 20));

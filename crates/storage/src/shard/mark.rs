@@ -30,10 +30,23 @@ pub(super) fn load(env: &Env, dir: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let whole = bytes.split_last_chunk().filter(|(body, sum)| crc32fast::hash(body) == u32::from_le_bytes(**sum));
-    let body = whole.and_then(|(body, _)| body.strip_prefix(MAGIC)).and_then(|body| body.split_first_chunk());
-    match body {
-        Some((version, mark)) if u32::from_le_bytes(*version) == VERSION => Ok(Some(mark.to_vec())),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the mark of a shard is damaged")),
+    match decode(&bytes) {
+        Some(mark) => Ok(Some(mark)),
+        None => Err(io::Error::new(io::ErrorKind::InvalidData, "the mark of a shard is damaged")),
     }
+}
+
+fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
+    let whole = bytes.split_last_chunk().filter(|(body, sum)| crc32fast::hash(body) == u32::from_le_bytes(**sum));
+    let body = whole.and_then(|(body, _)| body.strip_prefix(MAGIC))?;
+    let (version, mark) = body.split_first_chunk()?;
+    (u32::from_le_bytes(*version) == VERSION).then(|| mark.to_vec())
+}
+
+/// Reads `bytes` as a mark, and as one without its checksum.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    decode(bytes);
+    let whole = [bytes, &crc32fast::hash(bytes).to_le_bytes()].concat();
+    let is_mark = bytes.strip_prefix(MAGIC).is_some_and(|rest| rest.starts_with(&VERSION.to_le_bytes()));
+    assert_eq!(decode(&whole).as_deref(), is_mark.then(|| &bytes[MAGIC.len() + 4..]));
 }
