@@ -271,6 +271,10 @@ impl Queue {
     /// Hands out an entry: one that waits for another try, if its time has come, or the next.
     pub(crate) fn take(&self) -> Result<Option<Block>, HandoffError> {
         let mut cursor = self.cursor.lock();
+        if cursor.is_removed {
+            // Its files may be gone by now.
+            return Ok(None);
+        }
         let now = self.env.monotonic();
         let waiting = cursor.taken.iter().find(|(_, it)| it.state == State::Waiting && it.not_before <= now);
         if let Some(position) = waiting.map(|(position, _)| *position)
