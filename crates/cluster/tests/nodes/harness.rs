@@ -148,6 +148,7 @@ impl Cluster {
         let mut node = self.nodes.remove(index);
         node.fall_silent().await;
         node.local.store().close();
+        assert!(node.handoff.close().is_empty());
         let (id, address) = (node.id, node.address.clone());
         drop(node);
         meanwhile(&self.nodes, &self.dir.path().join(id.to_string())).await;
