@@ -33,11 +33,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!(
-                "{word}: {}
-",
-                sentence(&error)
-            ));
+            complain(&format!("{word}: {}\n", sentence(&error)));
             ExitCode::FAILURE
         }
     }

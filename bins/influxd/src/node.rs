@@ -1,9 +1,9 @@
 //! A node from start to stop.
 //!
-//! Order of the start: the directories are looked at, then locked and opened; the listener for peers and the admin API answer (a joining
-//! node needs both); the node becomes a member; its copy of the metadata, its shards and its queues are wired together;
-//! the background work begins; clients are served last. Stopping goes the other way: clients are drained first, then
-//! logs are synced and closed.
+//! Order of the start: the directories are looked at, then locked and opened; the listener for peers and the admin API
+//! answer (a joining node needs both); the node becomes a member; its copy of the metadata, its shards and its queues are
+//! wired together; the background work begins; clients are served last. Stopping goes the other way: clients are drained
+//! first, then logs are synced and closed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,10 +2,9 @@
 //!
 //! Writing: `route` cuts a request by shard, `points_writer` sends the parts to owners, `ack` counts. Reading:
 //! `statement` carries out what a client asks, `fan_out` asks the owners of shards, `local` answers for the shards held
-//! here, `shard_source` reads one of them, within the `budget` of the query. `shard_server` is the other end of both: what this node does when a peer asks.
-//! `repair` and `hints` bring copies together again, `expire` drops what a policy no longer keeps,
-//! `upkeep` flushes and merges. `peers` knows who
-//! answers, `clock` gives stamps.
+//! here, `shard_source` reads one of them, within the `budget` of the query. `shard_server` is the other end of both: what
+//! this node does when a peer asks. `repair` and `hints` bring copies together again, `expire` drops what a policy no longer
+//! keeps, `upkeep` flushes and merges. `peers` knows who answers, `clock` gives stamps.
 //!
 //! Not here: HTTP, storage formats, Raft.
 

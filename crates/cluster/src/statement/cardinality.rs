@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use influxql::ast::{CardinalityOf, Expr, Literal, ShowCardinality};
 use model::result::{Series, Value};
 use model::series_key::split_key;
-use model::{Pattern, Tags};
+use model::{Pattern, SeriesKey, Tags, TimeRange};
+use plan::rewrite::key_filter;
 
 use super::schema::{Meant, Wanted, compile, lossy};
-use crate::statement::{StatementError, Statements};
+use super::{QueryContext, StatementError, Statements};
 
 /// The tags that a statement groups by.
 struct Dimensions {
@@ -46,6 +47,11 @@ impl Dimensions {
 /// A measurement, or nothing where measurements are counted, and the values of the tags.
 type Group = (Vec<u8>, Vec<Vec<u8>>);
 
+/// Tags as bytes that no other tags have.
+fn text(tags: &Tags) -> Vec<u8> {
+    SeriesKey::new(b"", tags).as_bytes().to_vec()
+}
+
 /// Counts what differs, group by group.
 fn count(
     show: &ShowCardinality,
@@ -72,7 +78,7 @@ impl Statements {
         show: &ShowCardinality,
         place: (&str, &str),
         (wanted, meant): (&Wanted, &Meant),
-        context: &super::QueryContext,
+        context: &QueryContext,
     ) -> Result<Vec<Series>, StatementError> {
         let dimensions = Dimensions::new(&show.dimensions)?;
         let (db, rp) = place;
@@ -80,28 +86,20 @@ impl Statements {
             self.keys(db, rp, wanted, meant, context).await?.iter().map(|key| split_key(key)).collect();
         let keys = dimensions.keys(&series);
         let counted = match &show.of {
-            CardinalityOf::Series => {
-                count(show, &series, &keys, |_, tags| vec![model::SeriesKey::new(b"", tags).as_bytes().to_vec()])
-            }
+            CardinalityOf::Series => count(show, &series, &keys, |_, tags| vec![text(tags)]),
             CardinalityOf::Measurement => count(show, &series, &keys, |name, _| vec![name.to_vec()]),
             CardinalityOf::TagKey => {
                 count(show, &series, &keys, |_, tags| tags.iter().map(|(key, _)| key.to_vec()).collect())
             }
             CardinalityOf::TagValues(condition) => {
-                let filter = plan::rewrite::key_filter(condition)?;
+                let filter = key_filter(condition)?;
                 count(show, &series, &keys, |_, tags| {
                     let pairs = tags.iter().filter(|(key, value)| filter.accepts(key) && meant.takes_value(value));
-                    pairs
-                        .map(|(key, value)| {
-                            model::SeriesKey::new(key, &Tags::new(vec![(key.to_vec(), value.to_vec())]))
-                                .as_bytes()
-                                .to_vec()
-                        })
-                        .collect()
+                    pairs.map(|(key, value)| text(&Tags::new(vec![(key.to_vec(), value.to_vec())]))).collect()
                 })
             }
             CardinalityOf::FieldKey => {
-                let shards = self.shards(db, rp, model::TimeRange::ALL, context);
+                let shards = self.shards(db, rp, TimeRange::ALL, context);
                 let schemas = self.describe(&shards, wanted, context).await?;
                 count(show, &series, &keys, |name, _| {
                     let fields = schemas.get(name).map(|schema| schema.fields().map(|(field, _)| field.to_vec()));
