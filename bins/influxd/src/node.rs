@@ -233,10 +233,11 @@ async fn roles(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Roles> {
         return Ok(Roles { join, meta, data });
     }
     match meta_node::identity::load_member(env, &config.meta_dir).await? {
-        Some(_) => Ok(Roles { join: Vec::new(), meta: false, data: true }),
+        Some(member) => Ok(Roles { join: Vec::new(), meta: member.meta && !config.meta_is_off, data: true }),
         None => Err(anyhow!(
             "server not set to join existing cluster must run also as a meta node: give -join with the address of a \
-             member, or set [meta] enabled = true"
+             member, or set [meta] enabled = true (a file with [cluster], [enterprise] or [anti-entropy] is taken for that \
+             of a data node that is yet to join)"
         )),
     }
 }

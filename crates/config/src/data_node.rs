@@ -72,6 +72,8 @@ pub struct DataNodeConfig {
     pub concurrent_queries_max: usize,
     /// Windows that one `SELECT` may have; 0 for no limit.
     pub select_buckets_max: usize,
+    /// Whether the file says that this is no meta node; one that says nothing leaves a member what it was.
+    pub meta_is_off: bool,
     /// Memory of all queries together, bytes; 0 for a share of the machine's.
     pub query_memory_max: u64,
     /// Whether writes for unreachable owners are kept.
@@ -174,6 +176,7 @@ impl DataNodeConfig {
             query_timeout: settings.duration("cluster", "query-timeout"),
             concurrent_queries_max: count(settings, "cluster", "max-concurrent-queries")?,
             select_buckets_max: count(settings, "cluster", "max-select-buckets")?,
+            meta_is_off: settings.bool("meta", "enabled") == Some(false),
             query_memory_max: count(settings, "cluster", "max-query-memory")? as u64,
             handoff_enabled: settings.bool("hinted-handoff", "enabled").unwrap_or(true),
             handoff_dir: settings.text("hinted-handoff", "dir").into(),

@@ -348,3 +348,22 @@ fn remote_shards_must_answer_in_time() {
     })();
     check(&cluster, done);
 }
+
+#[test]
+fn a_meta_node_stays_one_whatever_tables_its_file_has() {
+    let (mut cluster, _dir) = cluster(33, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.stop(0)?;
+        cluster.configure(0, true, true, "[cluster]\n  max-query-memory = \"1g\"\n")?;
+        let file = cluster.nodes[0].dir().join("influxdb.conf");
+        let text = std::fs::read_to_string(&file)?;
+        // Like a file that never said which roles the node has.
+        std::fs::write(&file, text.replace("  enabled = true\n", ""))?;
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE e")?;
+        cluster.nodes[0].write_ok("e", "", b"m v=1i 1")
+    })();
+    check(&cluster, done);
+}
