@@ -17,12 +17,12 @@ pub async fn run(env: Env, store: Arc<Store>, metrics: Metrics) {
     let mut damages = Damages::new(&metrics);
     loop {
         tokio::time::sleep(INTERVAL).await;
-        let (maintained, inspected) = (Arc::clone(&store), Arc::clone(&store));
-        let done = env.blocking(move || maintained.maintain()).await;
+        let store = Arc::clone(&store);
+        let (done, shards) = env.blocking(move || (store.maintain(), store.shards())).await;
         for (shard, error) in done.errors {
             tracing::warn!(shard = shard.0, %error, "a shard was not flushed or merged");
         }
-        for (shard, damage) in damages.look(&env.blocking(move || inspected.shards()).await) {
+        for (shard, damage) in damages.look(&shards) {
             tracing::error!(shard = shard.0, %damage, "a shard is damaged; rows that no other node holds are lost");
         }
     }
