@@ -31,6 +31,9 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A node that is only slow counts as down after so many questions in a row without an answer in time.
 const SLOW_HEARTBEATS_MAX: u32 = 2;
+/// How long the answer to a change of the metadata waits for other nodes to hear of it. One that has the metadata service
+/// out of reach holds up every change for so long; one that is down holds up none.
+const SPREAD_MAX: Duration = Duration::from_secs(1);
 /// Largest answer to one question that is put together from pieces, bytes.
 pub const ANSWER_BYTES_MAX: usize = 2 << 30;
 
@@ -234,24 +237,23 @@ impl Peers {
         futures_util::future::join_all(others.map(|node| self.heartbeat(node))).await;
     }
 
-    /// Has every data node that answers catch up with the metadata of this one; waits until all have, at most `within`.
-    /// Whoever cannot in time follows the metadata service by itself.
-    pub async fn spread_metadata(&self, within: Duration) {
+    /// Has every data node that answers catch up with the metadata of this one; waits until all have, at most
+    /// [`SPREAD_MAX`]. Whoever cannot in time follows the metadata service by itself.
+    pub async fn spread_metadata(&self) {
         let data = self.meta.data();
         let others = data.data_nodes().map(|node| node.id).filter(|id| *id != self.me && self.is_up(*id));
-        let asked =
-            others.map(|node| async move {
-                let Ok(address) = self.address(node) else { return };
-                let request = v1::StateRequest { header: self.header(), catch_up: true };
-                // Not `Peers::call`: who is late with the metadata takes writes all the same and is not down.
-                let answer = call(&self.channels, &address, Lane::Control, within, |mut peer| async move {
-                    peer.state(request).await
-                });
-                match answer.await {
-                    Ok(answer) => self.heard(answer.header.as_ref()),
-                    Err(error) => tracing::debug!(node = node.0, %error, "a node has not caught up"),
-                }
+        let asked = others.map(|node| async move {
+            let Ok(address) = self.address(node) else { return };
+            let request = v1::StateRequest { header: self.header(), catch_up: true };
+            // Not `Peers::call`: who is late with the metadata takes writes all the same and is not down.
+            let answer = call(&self.channels, &address, Lane::Control, SPREAD_MAX, |mut peer| async move {
+                peer.state(request).await
             });
+            match answer.await {
+                Ok(answer) => self.heard(answer.header.as_ref()),
+                Err(error) => tracing::debug!(node = node.0, %error, "a node has not caught up"),
+            }
+        });
         futures_util::future::join_all(asked).await;
     }
 

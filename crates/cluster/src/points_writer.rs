@@ -2,7 +2,9 @@
 //!
 //! The request gets one stamp. Its rows are cut by shard, missing shard groups are made by one command, and every shard
 //! is written to all its owners at once: here, over the network, or into the hint queue of an owner that cannot be
-//! reached. The client is answered as soon as every shard's level is reached or missed; the rest goes on by itself.
+//! reached. The client is answered as soon as every shard's level is reached or missed; the rest goes on by itself. A
+//! request that had groups made is answered once the other data nodes have heard of them, too: the client may ask one of
+//! them for its points next, and a node that knows no group has nothing to answer.
 //!
 //! Invariants
 //! - No owner is acknowledged before its log is synced; a hint counts for `any` alone (see `ack`).
@@ -92,6 +94,15 @@ pub struct PointsWriter {
     metrics: WriterMetrics,
 }
 
+/// Where the rows of one request go.
+#[derive(Debug)]
+struct Route {
+    parts: Vec<(ShardId, Batch)>,
+    beyond: Beyond,
+    /// Whether groups were made for it, which other nodes may not have heard of.
+    made_groups: bool,
+}
+
 /// What the owners said about the rows of one shard.
 #[derive(Clone, Debug, Default)]
 struct Dropped {
@@ -174,7 +185,27 @@ impl PointsWriter {
         level: ConsistencyLevel,
         batch: Batch,
     ) -> Result<(), WriteFailure> {
-        let (parts, beyond) = self.route(db, rp, batch).await?;
+        let Route { parts, beyond, made_groups } = self.route(db, rp, batch).await?;
+        let spread = async {
+            if made_groups {
+                self.peers.spread_metadata().await;
+            }
+        };
+        let (written, ()) = futures_util::future::join(self.write_shards(parts, level), spread).await;
+        let refused = written?;
+        match refused.reason {
+            Some(reason) => Err(WriteFailure::Partial { reason, dropped: refused.rows + beyond.rows }),
+            None if beyond.rows > 0 => Err(WriteFailure::Partial { reason: beyond.reason, dropped: beyond.rows }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the parts of one request; adds up what the shards refused.
+    async fn write_shards(
+        self: &Arc<Self>,
+        parts: Vec<(ShardId, Batch)>,
+        level: ConsistencyLevel,
+    ) -> Result<Dropped, WriteFailure> {
         let stamp = self.clock.stamp(self.peers.me());
         let shards = parts.into_iter().map(|(shard, batch)| self.write_shard(shard, stamp, level, batch));
         let mut answers = futures_util::stream::iter(shards).buffered(SHARDS_AT_ONCE);
@@ -191,25 +222,13 @@ impl PointsWriter {
                 }
             }
         }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        match refused.reason {
-            Some(reason) => Err(WriteFailure::Partial { reason, dropped: refused.rows + beyond.rows }),
-            None if beyond.rows > 0 => Err(WriteFailure::Partial { reason: beyond.reason, dropped: beyond.rows }),
-            None => Ok(()),
-        }
+        failure.map_or(Ok(refused), Err)
     }
 
     /// Cuts the batch by shard; makes the shard groups it needs.
-    async fn route(
-        &self,
-        db: &str,
-        rp: &str,
-        mut batch: Batch,
-    ) -> Result<(Vec<(ShardId, Batch)>, Beyond), WriteFailure> {
+    async fn route(&self, db: &str, rp: &str, mut batch: Batch) -> Result<Route, WriteFailure> {
         let now = self.env.now();
-        let mut refreshed = false;
+        let (mut refreshed, mut made_groups) = (false, false);
         for _ in 0..ROUTE_ATTEMPTS_MAX {
             let data = self.meta.data();
             let policy = match data.policy(db, rp) {
@@ -226,13 +245,13 @@ impl PointsWriter {
             let name = policy.name.to_string();
             let routed = self.env.blocking(move || route::route(batch, &policy, now)).await;
             let (instants, back) = match routed {
-                Routed::Parts { parts, beyond } => return Ok((parts, beyond)),
+                Routed::Parts { parts, beyond } => return Ok(Route { parts, beyond, made_groups }),
                 Routed::Missing { instants, batch } => (instants, batch),
             };
             batch = back;
             let command = Command::CreateShardGroups { database: db.to_owned(), policy: name, instants };
             match self.meta.propose(command).await {
-                Ok(Reply::ShardGroups(_)) => {}
+                Ok(Reply::ShardGroups(_)) => made_groups = true,
                 Ok(reply) => return Err(WriteFailure::Failed(format!("unexpected answer of the metadata: {reply:?}"))),
                 Err(error) => return Err(propose_failure(&error)),
             }

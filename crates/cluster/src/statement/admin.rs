@@ -15,10 +15,6 @@ use model::{NodeId, ShardId};
 
 use super::{QueryContext, StatementError, Statements};
 
-/// How long the answer to a change waits for other nodes to hear of it. One that has the metadata service out of reach
-/// holds up every change for so long; one that is down holds up none.
-const SPREAD_MAX: Duration = Duration::from_secs(1);
-
 /// Name of the policy that a database gets when none is asked for.
 const AUTOMATIC_POLICY: &str = "autogen";
 
@@ -48,7 +44,7 @@ impl Statements {
         );
         self.meta.propose(command).await?;
         // The client's next request may go to any node.
-        self.peers.spread_metadata(SPREAD_MAX).await;
+        self.peers.spread_metadata().await;
         if drops_points {
             self.report_absent()?;
         }

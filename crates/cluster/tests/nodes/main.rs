@@ -121,23 +121,39 @@ async fn a_change_does_not_wait_for_nodes_that_cannot_hear_of_it() {
 }
 
 #[tokio::test]
+async fn points_of_a_new_group_are_found_through_nodes_that_do_not_hold_them() {
+    let cluster = Cluster::start(3).await;
+    cluster.nodes[0].query("", "CREATE DATABASE d WITH REPLICATION 1").await.expect("made");
+    let [writer, readers @ ..] = cluster.nodes.as_slice() else { panic!("three nodes") };
+    for week in 0..3 {
+        writer.write("", ConsistencyLevel::One, &[week * WEEK]).await.expect("written");
+        // At most one of them has heard of the group by being asked to store the point.
+        for reader in readers {
+            let found = reader.query("d", "SELECT count(v) FROM m").await;
+            assert_eq!(found, Ok(vec![vec![Value::time(0), Value::Integer(week + 1)]]));
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_owner_catches_up_before_it_takes_or_answers_for_a_shard() {
     let cluster = two_copies().await;
     let [first, second] = cluster.nodes.as_slice() else { panic!("two nodes") };
-    for group in 0..3 {
-        // Only the first has the group made; the second is asked to write to it, or, for the last, to answer for it.
+    // Only the first hears of a group; the second is asked to write to it, or, for the last, to answer for it.
+    let make_group = async |week: i64| {
+        let instants = vec![Timestamp(week * WEEK)];
+        let group = Command::CreateShardGroups { database: "d".into(), policy: "autogen".into(), instants };
+        cluster.service.decide(&group).outcome.expect("made");
+        assert!(first.meta.refresh().await);
+    };
+    for week in 0..3 {
+        make_group(week).await;
         let before = second.meta.data().shard_id_max();
-        first.write("", ConsistencyLevel::All, &[group * WEEK]).await.expect("both have written");
+        first.write("", ConsistencyLevel::All, &[week * WEEK]).await.expect("both have written");
         assert!(second.meta.data().shard_id_max() > before);
     }
     assert_eq!((first.row_count(), second.row_count()), (3, 3));
-    let group = Command::CreateShardGroups {
-        database: "d".into(),
-        policy: "autogen".into(),
-        instants: vec![Timestamp(9 * WEEK)],
-    };
-    cluster.service.decide(&group).outcome.expect("made");
-    assert!(first.meta.refresh().await);
+    make_group(9).await;
     let shards = vec![first.meta.data().shard_id_max().0];
     let request = v1::SeriesRequest { header: first.peers.header(), shards, ..Default::default() };
     let answer = second.server.series(Request::new(request)).await.expect("an answer").into_inner();
