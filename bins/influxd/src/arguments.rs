@@ -1,6 +1,7 @@
 //! Flags and sub-commands of `influxd`. Flags may be written with one dash, as scripts of the reference have them.
 
 use clap::{Args, Parser, Subcommand};
+use influxd::program::double_dashed;
 
 /// A clustered time series database that speaks InfluxDB 1.x.
 ///
@@ -65,16 +66,7 @@ pub(crate) struct ConfigCommand {
 
 /// Reads the arguments of the process; prints help or a mistake and ends it where that is asked for.
 pub(crate) fn read() -> Arguments {
-    Arguments::parse_from(std::env::args().enumerate().map(|(index, argument)| match index {
-        0 => argument,
-        _ => double_dash(argument),
-    }))
-}
-
-/// `-config` as `--config`; `-h` and a lone dash stay.
-fn double_dash(argument: String) -> String {
-    let long = argument.starts_with('-') && !argument.starts_with("--") && argument.len() > 2;
-    if long { format!("-{argument}") } else { argument }
+    Arguments::parse_from(double_dashed(std::env::args()))
 }
 
 #[cfg(test)]
@@ -82,7 +74,7 @@ mod tests {
     use super::*;
 
     fn parse(words: &[&str]) -> Arguments {
-        Arguments::try_parse_from(words.iter().map(|word| double_dash((*word).to_owned()))).expect("arguments")
+        Arguments::try_parse_from(double_dashed(words.iter().map(|word| (*word).to_owned()))).expect("arguments")
     }
 
     #[test]

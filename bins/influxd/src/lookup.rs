@@ -3,30 +3,33 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use config::{DataNodeConfig, Settings, Warning};
-
-use crate::arguments::Run;
+use config::{Program, Settings, Warning};
 
 /// A configuration that was found.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) settings: Settings,
+pub struct Found {
+    /// What is set.
+    pub settings: Settings,
     /// The file, or `None` when there is none and defaults apply.
-    pub(crate) file: Option<PathBuf>,
-    pub(crate) warnings: Vec<Warning>,
+    pub file: Option<PathBuf>,
+    /// What in it is odd.
+    pub warnings: Vec<Warning>,
 }
 
-/// Finds the file, reads it, and puts the environment over it.
-pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
+/// Finds the file, reads it, and puts the environment over it. `flag` is the value of `-config`.
+///
+/// # Errors
+/// A sentence that names the file, the line and the key, or the variable.
+pub fn find(program: Program, flag: Option<&str>) -> anyhow::Result<Found> {
     let variable = |name: &str| std::env::var(name).ok();
-    let (mut settings, file, mut warnings) = match file(flag, variable, Path::exists) {
+    let (mut settings, file, mut warnings) = match file(program, flag, variable, Path::exists) {
         Some(path) => {
             let text = std::fs::read(&path).with_context(|| format!("parse config: open {}", path.display()))?;
             let text = decode(&text).ok_or_else(|| anyhow!("parse config: {} is no text", path.display()))?;
-            let (settings, warnings) = Settings::read(&path.display().to_string(), &text)?;
+            let (settings, warnings) = Settings::read(program, &path.display().to_string(), &text)?;
             (settings, Some(path), warnings)
         }
-        None => (Settings::default(), None, Vec::new()),
+        None => (Settings::new(program), None, Vec::new()),
     };
     if file.is_none() {
         use_home(&mut settings)?;
@@ -36,23 +39,41 @@ pub(crate) fn find(flag: Option<&str>) -> anyhow::Result<Found> {
     Ok(Found { settings, file, warnings })
 }
 
-/// The settings as the server needs them.
-pub(crate) fn node_config(found: &Found, run: &Run) -> anyhow::Result<DataNodeConfig> {
-    Ok(DataNodeConfig::new(&found.settings, run.join.as_deref(), run.hostname.as_deref())?)
+impl Found {
+    /// Tells the log which file it was, and what in it is odd.
+    pub fn log(&self) {
+        match &self.file {
+            Some(file) => tracing::info!(path = %file.display(), "Using configuration file"),
+            None => tracing::info!("No configuration provided, using default settings"),
+        }
+        for warning in &self.warnings {
+            tracing::warn!("{}", warning.0);
+        }
+    }
+}
+
+/// Where a program looks for its file: a variable, and a name.
+fn places(program: Program) -> (&'static str, &'static str) {
+    match program {
+        Program::Influxd => ("INFLUXDB_CONFIG_PATH", "influxdb.conf"),
+        Program::InfluxdMeta => ("INFLUXDB_META_CONFIG_PATH", "influxdb-meta.conf"),
+    }
 }
 
 /// The file that the flag names, else the environment, else the first that is there of those in the usual places.
 fn file(
+    program: Program,
     flag: Option<&str>,
     variable: impl Fn(&str) -> Option<String>,
     exists: impl Fn(&Path) -> bool,
 ) -> Option<PathBuf> {
-    let mut named = [flag.map(str::to_owned), variable("INFLUXDB_CONFIG_PATH")].into_iter().flatten();
+    let (path_variable, name) = places(program);
+    let mut named = [flag.map(str::to_owned), variable(path_variable)].into_iter().flatten();
     if let Some(named) = named.find(|named| !named.is_empty()) {
         return (named != "/dev/null").then(|| PathBuf::from(named));
     }
-    let home = variable("HOME").map(|home| Path::new(&home).join(".influxdb/influxdb.conf"));
-    let usual = home.into_iter().chain([PathBuf::from("/etc/influxdb/influxdb.conf")]);
+    let home = variable("HOME").map(|home| Path::new(&home).join(".influxdb").join(name));
+    let usual = home.into_iter().chain([Path::new("/etc/influxdb").join(name)]);
     usual.into_iter().find(|path| exists(path))
 }
 
@@ -60,8 +81,9 @@ fn file(
 fn use_home(settings: &mut Settings) -> anyhow::Result<()> {
     let home = std::env::var("HOME").map_err(|_| anyhow!("failed to determine current user for storage"))?;
     for (table, folder) in [("meta", "meta"), ("data", "data"), ("hinted-handoff", "hh")] {
-        let key = config::keys::find(table, "dir").context("a key of ours")?;
-        settings.put_default(key, &format!("{home}/.influxdb/{folder}"));
+        if let Some(key) = settings.program().find(table, "dir") {
+            settings.put_default(key, &format!("{home}/.influxdb/{folder}"));
+        }
     }
     Ok(())
 }
@@ -88,7 +110,8 @@ mod tests {
         let set = |name: &str| (name == "INFLUXDB_CONFIG_PATH").then(|| "/named.conf".to_owned());
         let home = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
         let ask = |flag, variable: &dyn Fn(&str) -> Option<String>, there: &[&str]| {
-            let found = file(flag, variable, |path| there.iter().any(|there| Path::new(there) == path));
+            let found =
+                file(Program::Influxd, flag, variable, |path| there.iter().any(|there| Path::new(there) == path));
             found.map(|path| path.display().to_string())
         };
         let usual = ["/etc/influxdb/influxdb.conf", "/home/me/.influxdb/influxdb.conf"];
@@ -101,6 +124,8 @@ mod tests {
         // An empty name is none.
         assert_eq!(ask(Some(""), &set, &usual).as_deref(), Some("/named.conf"));
         assert_eq!(ask(Some(""), &home, &usual[..1]).as_deref(), Some("/etc/influxdb/influxdb.conf"));
+        let meta = file(Program::InfluxdMeta, None, home, |_| true);
+        assert_eq!(meta, Some(PathBuf::from("/home/me/.influxdb/influxdb-meta.conf")));
     }
 
     #[test]

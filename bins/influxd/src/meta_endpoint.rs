@@ -39,7 +39,7 @@ impl LocalMeta {
             Err(ProposeError::NotLeader(leader)) => leader,
             Err(_) => self.node.leader().ok_or_else(|| LinkError::Unavailable("no leader".to_owned()))?,
         };
-        self.remote.newer_at(&leader.tcp_addr, from, Duration::ZERO).await
+        self.remote.newer_at(&leader.http_addr, from, Duration::ZERO).await
     }
 }
 
@@ -52,7 +52,7 @@ impl MetaEndpoint for LocalMeta {
     async fn propose(&self, command: Bytes) -> Outcome {
         match self.node.propose_bytes(&command).await {
             Ok(reply) => Outcome::Accepted(Accepted { index: 0, reply }),
-            Err(ProposeError::NotLeader(leader)) => Outcome::NotLeader(leader.tcp_addr),
+            Err(ProposeError::NotLeader(leader)) => Outcome::NotLeader(leader.http_addr),
             Err(ProposeError::NoLeader) => Outcome::NotLeader(String::new()),
             Err(error) => Outcome::Unknown(error.to_string()),
         }
@@ -92,7 +92,7 @@ impl MetaLink for LocalMeta {
                     Ok(Proposed { outcome: Err(rejection), index: self.node.data().index() })
                 }
                 Err(ProposeError::NotLeader(leader)) => {
-                    self.remote.propose_first(&leader.tcp_addr, Bytes::from(encode_command(command))).await
+                    self.remote.propose_first(&leader.http_addr, Bytes::from(encode_command(command))).await
                 }
                 Err(ProposeError::NoLeader) => Err(LinkError::Unavailable("no leader".to_owned())),
                 Err(error) => Err(LinkError::Unknown(error.to_string())),

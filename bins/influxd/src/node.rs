@@ -22,25 +22,29 @@ use hinted_handoff::Queues;
 use http_api::config as http_limits;
 use meta::{Command, Data, Incarnation};
 use meta_client::{MetaClient, MetaLink};
-use meta_node::http::HttpConfig;
+use meta_node::identity::{self, Files};
 use meta_node::{DataAddresses, MetaConfig, MetaNode, Timeouts};
 use model::NodeId;
 use rpc::Channels;
 use storage::{Store, StoreConfig};
 use telemetry::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::COMPATIBLE_VERSION;
 use crate::link::RemoteMeta;
+use crate::membership::{self, Membership};
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
+use crate::program::Ended;
 use crate::services::{NodeStatus, Queries, Writes};
+use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION, meta_only};
 
 /// Entries of the Raft log between two snapshots.
-const SNAPSHOT_ENTRIES: u64 = 1_000;
+pub(crate) const SNAPSHOT_ENTRIES: u64 = 1_000;
+/// `consensus-timeout`, at most: whoever waits has other members to ask.
+pub(crate) const PROPOSE_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// The least memory for queries where the configuration names none.
 const QUERY_MEMORY_MIN: u64 = 256 << 20;
 /// The file with the node's copy of the metadata.
-const CLIENT_FILE: &str = "client.meta";
+pub(crate) const CLIENT_FILE: &str = "client.meta";
 /// Locked in the metadata directory by a node that holds shards. A meta node has a lock of its own there, so that one of
 /// each kind may share the directory.
 const CLIENT_LOCK: &str = "client.lock";
@@ -61,6 +65,9 @@ pub struct Node {
     handoff: Option<Arc<Queues>>,
     meta_node: Option<MetaNode>,
     id: NodeId,
+    left: watch::Sender<bool>,
+    /// Why the node must not go on, once it must not.
+    failure: watch::Sender<Option<String>>,
     _lock: Option<Box<dyn DirLock>>,
 }
 
@@ -70,13 +77,15 @@ struct Roles {
     join: Vec<String>,
     meta: bool,
     data: bool,
+    /// Waits until a meta node asks it in.
+    waits: bool,
 }
 
 /// Addresses under which others reach the node.
 #[derive(Clone, Debug)]
-struct Addresses {
-    http: String,
-    rpc: String,
+pub(crate) struct Addresses {
+    pub(crate) http: String,
+    pub(crate) rpc: String,
     meta_http: String,
 }
 
@@ -87,6 +96,7 @@ impl Node {
     /// What stops a node from starting, in a sentence.
     pub async fn start(env: Env, config: DataNodeConfig, command_line: Vec<String>) -> anyhow::Result<Node> {
         let started = env.now();
+        membership::finish_leaving(&env, &config).await?;
         let roles = roles(&env, &config).await?;
         let addresses = Addresses {
             http: config.advertised(&config.http_bind),
@@ -117,19 +127,42 @@ impl Node {
 
         // Peers and joining nodes are answered before this node is a member.
         let endpoint = local_meta.map(|local| local as Arc<dyn MetaEndpoint>);
-        let server = ShardServer::new(env.clone(), endpoint);
+        let server = ShardServer::new(env.clone(), endpoint.clone());
         let listener = listen(&env, "[meta] bind-address", &config.rpc_bind).await?;
         let incarnation = match &meta_node {
             Some(node) => node.incarnation(),
-            None => meta_node::identity::incarnation(&env, &config.meta_dir).await?,
+            None => identity::incarnation(&env, &config.meta_dir, Files::NODE).await?,
         };
-        let app = rpc::server::routes(server.clone()).merge(status_route(&addresses, &meta, incarnation));
-        background.push(serve(&env, listener, app, &stopped));
-        let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
-        background.push(serve(&env, listener, admin_app(&meta_node, &meta), &stopped));
+        let (routes, mut membership) =
+            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some());
+        background.push(serve(&env, listener, rpc::server::routes(server.clone()).merge(routes), &stopped));
+        // A data node that is added by operators leaves this port to a meta node on the same machine.
+        if !roles.is_added() {
+            let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
+            let app = admin_app(&meta_node, &meta, &env, endpoint);
+            background.push(serve(&env, listener, app, &stopped));
+        }
 
-        let id = become_member(&env, &config, &roles, &addresses, meta_node.as_ref(), &meta).await?;
+        let mut added = None;
+        let id = match roles.waits {
+            true => {
+                let (id, whom) = wait_to_be_added(&env, &config, &addresses, &mut membership, &meta).await?;
+                added = Some(whom);
+                id
+            }
+            false => become_member(&env, &config, &roles, &addresses, meta_node.as_ref(), &meta).await?,
+        };
         background.push(env.spawn(Arc::clone(&meta).run()));
+        match &meta_node {
+            Some(node) => background.push(env.spawn(node.clone().run_gossip())),
+            None => {
+                let announcing =
+                    membership::announce(env.clone(), addresses.clone(), Arc::clone(&meta), config.gossip_interval);
+                background.push(env.spawn(announcing));
+                let keeping = membership::keep_client_json(env.clone(), config.meta_dir.clone(), Arc::clone(&meta));
+                background.push(env.spawn(keeping));
+            }
+        }
         background.push(env.spawn(keep_registered(roles.clone(), addresses.clone(), Arc::clone(&meta), id)));
 
         let seen = match store.clone() {
@@ -188,8 +221,14 @@ impl Node {
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;
         let clients = serve_clients(&env, &config, services, &stopped).await?;
+        if let Some(whom) = added {
+            // Whoever asked may have gone.
+            let _ = whom.send(Ok(()));
+        }
         tracing::info!(node = id.0, meta = roles.meta, data = roles.data, http = %addresses.http, "the node serves");
-        Ok(Node { env, stop, clients, background, store, handoff, meta_node, id, _lock: lock })
+        let (left, failure) = (membership.left, watch::Sender::new(None));
+        background.push(env.spawn(notice_replacement(meta, id, incarnation, failure.clone())));
+        Ok(Node { env, stop, clients, background, store, handoff, meta_node, id, left, failure, _lock: lock })
     }
 
     /// The number of the node in its cluster.
@@ -197,11 +236,21 @@ impl Node {
         self.id
     }
 
-    /// Waits until the node cannot go on by itself; tells why.
-    pub async fn failed(&self) -> String {
-        match &self.meta_node {
-            Some(node) => format!("raft: {}", node.failed().await),
-            None => std::future::pending().await,
+    /// Waits until the node cannot go on, or has left its cluster.
+    pub async fn ended(&self) -> Ended {
+        let (mut left, mut failure) = (self.left.subscribe(), self.failure.subscribe());
+        let failed = async {
+            match &self.meta_node {
+                Some(node) => node.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            why = failed => Ended::Failed(format!("raft: {why}")),
+            // The sender is this node's own.
+            Ok(why) = failure.wait_for(Option::is_some) => Ended::Failed(why.clone().unwrap_or_default()),
+            // The sender is this node's own.
+            _ = left.wait_for(|left| *left) => Ended::Left,
         }
     }
 
@@ -230,15 +279,17 @@ impl Node {
 /// The roles that the configuration gives. A data node that has joined needs no `-join` any more.
 async fn roles(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Roles> {
     if let Mode::Classic { join, meta, data } = config.mode.clone() {
-        return Ok(Roles { join, meta, data });
+        return Ok(Roles { join, meta, data, waits: false });
     }
-    match meta_node::identity::load_member(env, &config.meta_dir).await? {
-        Some(member) => Ok(Roles { join: Vec::new(), meta: member.meta && !config.meta_is_off, data: true }),
-        None => Err(anyhow!(
-            "server not set to join existing cluster must run also as a meta node: give -join with the address of a \
-             member, or set [meta] enabled = true (a file with [cluster], [enterprise] or [anti-entropy] is taken for that \
-             of a data node that is yet to join)"
-        )),
+    let member = identity::load_member(env, &config.meta_dir, Files::NODE).await?;
+    let meta = member.as_ref().is_some_and(|member| member.meta) && !config.meta_is_off;
+    Ok(Roles { join: Vec::new(), meta, data: true, waits: member.is_none() })
+}
+
+impl Roles {
+    /// Whether it was not started to join, but is or was added.
+    fn is_added(&self) -> bool {
+        self.join.is_empty() && !self.meta
     }
 }
 
@@ -249,7 +300,7 @@ async fn check_directories(env: &Env, config: &DataNodeConfig, roles: &Roles) ->
     let data_dir = roles.data.then(|| config.data_dir.clone());
     let handoff_dir = config.handoff_enabled.then(|| config.handoff_dir.clone());
     let check = move || {
-        meta_node::identity::check(&copy, &meta_dir)?;
+        identity::check(&copy, &meta_dir)?;
         meta_client::check(&copy, &meta_dir.join(CLIENT_FILE))?;
         if let Some(dir) = data_dir {
             storage::check(&copy, &dir)?;
@@ -310,13 +361,12 @@ async fn start_meta_node(
     channels: &Arc<Channels>,
 ) -> anyhow::Result<MetaNode> {
     let meta_config = MetaConfig {
-        dir: config.meta_dir.clone(),
-        http_addr: addresses.meta_http.clone(),
-        tcp_addr: addresses.rpc.clone(),
+        version: CLUSTER_VERSION.to_owned(),
         timeouts: Timeouts::from_keys(config.heartbeat_timeout, config.election_timeout),
-        propose_timeout: config.consensus_timeout.min(Duration::from_secs(5)),
+        propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
         shard_groups_max: u32::try_from(config.shard_groups_max).unwrap_or(u32::MAX),
         snapshot_entries: SNAPSHOT_ENTRIES,
+        ..MetaConfig::new(config.meta_dir.clone(), addresses.meta_http.clone(), addresses.rpc.clone())
     };
     let transport = Arc::new(RaftOverRpc::new(Arc::clone(channels)));
     Ok(MetaNode::start(env.clone(), meta_config, transport).await?)
@@ -326,7 +376,13 @@ async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Result<env::List
     env.listen(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
-fn serve(env: &Env, listener: env::Listener, app: Router, stopped: &watch::Receiver<bool>) -> TaskHandle<()> {
+/// Serves `app` until the node stops.
+pub(crate) fn serve(
+    env: &Env,
+    listener: env::Listener,
+    app: Router,
+    stopped: &watch::Receiver<bool>,
+) -> TaskHandle<()> {
     let (env_, stopped) = (env.clone(), stopped.clone());
     env.spawn(async move {
         if let Err(error) = rpc::server::serve(env_, listener, app, stopped).await {
@@ -336,15 +392,14 @@ fn serve(env: &Env, listener: env::Listener, app: Router, stopped: &watch::Recei
 }
 
 /// What a meta node answers on its admin port, or where a data node sends those who ask.
-fn admin_app(meta_node: &Option<MetaNode>, meta: &Arc<MetaClient>) -> Router {
+fn admin_app(
+    meta_node: &Option<MetaNode>,
+    meta: &Arc<MetaClient>,
+    env: &Env,
+    endpoint: Option<Arc<dyn MetaEndpoint>>,
+) -> Router {
     match meta_node {
-        Some(node) => {
-            let config = HttpConfig {
-                version: COMPATIBLE_VERSION.to_owned(),
-                cluster_version: format!("{COMPATIBLE_VERSION}-c{COMPATIBLE_VERSION}"),
-            };
-            meta_node::http::router(node.clone(), config)
-        }
+        Some(node) => meta_only::admin_app(node, ShardServer::new(env.clone(), endpoint)),
         None => {
             let meta = Arc::clone(meta);
             meta_node::http::redirect_router(Arc::new(move || {
@@ -355,28 +410,29 @@ fn admin_app(meta_node: &Option<MetaNode>, meta: &Arc<MetaClient>) -> Router {
     }
 }
 
-/// `GET /status` on the port for peers.
-fn status_route(addresses: &Addresses, meta: &Arc<MetaClient>, incarnation: Incarnation) -> Router {
-    let (addresses, meta) = (addresses.clone(), Arc::clone(meta));
-    let answer = move || {
-        let data = meta.data();
-        let members = data.meta_nodes().filter_map(|node| node.meta.as_ref().map(|role| role.http_addr.clone()));
-        let members: Vec<String> = members.collect();
-        let host = addresses.rpc.rsplit_once(':').map_or(addresses.rpc.as_str(), |(host, _)| host);
-        let document = serde_json::json!({
-            "nodeType": "data",
-            "hostname": host,
-            "tcpBind": addresses.rpc,
-            "tcpAddr": addresses.rpc,
-            "httpAddr": addresses.http,
-            "nodeStatus": if members.is_empty() { "disjoined" } else { "joined" },
-            "metaAddrs": members,
-            "incarnation": incarnation.to_string(),
-        });
-        let body = format!("{document}\n");
-        async move { ([("content-type", "application/json")], body) }
-    };
-    Router::new().route("/status", axum::routing::get(answer))
+/// Serves clients that there is nothing to be had yet, until the node is added.
+async fn wait_to_be_added(
+    env: &Env,
+    config: &DataNodeConfig,
+    addresses: &Addresses,
+    membership: &mut Membership,
+    meta: &Arc<MetaClient>,
+) -> anyhow::Result<(NodeId, oneshot::Sender<Result<(), String>>)> {
+    let (added, stopped) = watch::channel(false);
+    let mut waiting = None;
+    if config.http_enabled {
+        let listener = listen(env, "[http] bind-address", &config.http_bind).await?;
+        waiting = Some(serve(env, listener, membership::waiting_app(), &stopped));
+    }
+    let (member, whom) = membership::wait_to_be_added(env, config, addresses, &mut membership.calls).await?;
+    let data = meta_node::join::fetch_data(env, &member.meta_servers, model::MetaIndex(1)).await;
+    meta.install(data).await;
+    added.send_replace(true);
+    if let Some(waiting) = waiting {
+        // Closes the port, which the node is about to open again.
+        waiting.await;
+    }
+    Ok((member.id, whom))
 }
 
 /// Makes the node a member, or takes up the membership that its directory has. Returns its number.
@@ -463,6 +519,28 @@ async fn keep_registered(roles: Roles, addresses: Addresses, meta: Arc<MetaClien
             }
         }
         tokio::time::sleep(REGISTER_PAUSE).await;
+    }
+}
+
+/// Notices when another directory has got this node's number: two nodes of one number would give writes the same stamps.
+async fn notice_replacement(
+    meta: Arc<MetaClient>,
+    id: NodeId,
+    incarnation: Incarnation,
+    failure: watch::Sender<Option<String>>,
+) {
+    let mut changes = meta.subscribe();
+    loop {
+        if meta.data().node(id).is_some_and(|node| node.incarnation != incarnation) {
+            failure.send_replace(Some(format!(
+                "another node has taken the place of this one as node {id}; to use this one again, empty its directories \
+                 and add it to the cluster"
+            )));
+            return;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
     }
 }
 

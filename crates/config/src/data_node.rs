@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::check::{
+    InvalidConfig, address, advertised, check_supported, count, host_of, hostname, invalid, one_of, positive, refusal,
+};
 use crate::file::Settings;
-use crate::keys::{Effect, KEYS};
 use crate::text::parse_statuses;
 
 /// What a configured node is.
@@ -30,6 +32,8 @@ pub enum Mode {
 pub struct DataNodeConfig {
     /// What the node is.
     pub mode: Mode,
+    /// How often a data node tells a meta node what it runs.
+    pub gossip_interval: Duration,
     /// The name that other nodes reach this one by.
     pub hostname: String,
     /// Metadata directory: identity, Raft log, cached metadata.
@@ -132,11 +136,6 @@ pub struct DataNodeConfig {
     pub log_format: String,
 }
 
-/// Settings that cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}. To generate a valid configuration file run `influxd config > influxdb.generated.conf`")]
-pub struct InvalidConfig(pub String);
-
 impl DataNodeConfig {
     /// Turns settings into structs. `join_flag` is the value of `-join`, `hostname_flag` that of `-hostname`.
     ///
@@ -148,13 +147,14 @@ impl DataNodeConfig {
         hostname_flag: Option<&str>,
     ) -> Result<DataNodeConfig, InvalidConfig> {
         check_supported(settings)?;
-        let hostname = hostname_flag.map_or_else(|| settings.text("", "hostname"), str::to_owned);
-        let hostname = if hostname.is_empty() { "localhost".to_owned() } else { hostname };
+        check_engine(settings)?;
+        let hostname = hostname(settings, hostname_flag);
         let mode = mode(settings, join_flag)?;
         // In the classic file the shared listener is `[meta] bind-address`; the top-level one serves otherwise.
         let is_classic = settings.is_set("meta", "bind-address") || !settings.is_set("", "bind-address");
         let config = DataNodeConfig {
             mode,
+            gossip_interval: positive(settings, "", "gossip-frequency")?,
             hostname,
             meta_dir: settings.text("meta", "dir").into(),
             rpc_bind: address(settings, if is_classic { "meta" } else { "" }, "bind-address")?,
@@ -212,11 +212,7 @@ impl DataNodeConfig {
 
     /// Where others reach the address `bind` of this node: a bind address without a host gets the host name.
     pub fn advertised(&self, bind: &str) -> String {
-        let (host, port) = bind.rsplit_once(':').unwrap_or((bind, ""));
-        match host {
-            "" | "0.0.0.0" | "[::]" => format!("{}:{port}", self.hostname),
-            _ => bind.to_owned(),
-        }
+        advertised(&self.hostname, bind)
     }
 
     fn check(&self, settings: &Settings) -> Result<(), InvalidConfig> {
@@ -236,24 +232,7 @@ impl DataNodeConfig {
     }
 }
 
-/// What the file asks for and this server cannot do must stop it, not be ignored.
-fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> {
-    let not_yet =
-        |place: &str| Err(InvalidConfig(format!("{place}: true is not supported yet; remove it or switch it off")));
-    if let Some(listener) = settings.listeners_enabled().first() {
-        return not_yet(&listener.place);
-    }
-    for key in KEYS.iter().filter(|key| key.effect == Effect::Stops) {
-        if settings.bool(key.table, key.name) == Some(true) {
-            return not_yet(&settings.place(key.table, key.name));
-        }
-    }
-    let licence = |name| !settings.text("enterprise", name).is_empty();
-    if licence("license-key") && licence("license-path") {
-        let other = settings.place("enterprise", "license-key");
-        let reason = format!("license-key and license-path must not both be set (the other is at {other})");
-        return Err(refusal(settings, "enterprise", "license-path", &reason));
-    }
+fn check_engine(settings: &Settings) -> Result<(), InvalidConfig> {
     let engine = settings.text("data", "engine");
     if engine != "tsm1" {
         return Err(refusal(settings, "data", "engine", &format!("unrecognized engine {engine}")));
@@ -267,10 +246,10 @@ fn mode(settings: &Settings, join_flag: Option<&str>) -> Result<Mode, InvalidCon
     let join: Vec<String> = join_text.split(',').map(strip_scheme).filter(|peer| !peer.is_empty()).collect();
     let place = if join_flag.is_some() { "-join".to_owned() } else { settings.place("", "join") };
     if join.is_empty() && !join_text.trim().is_empty() {
-        return Err(InvalidConfig(format!("{place}: {join_text:?} names no address")));
+        return Err(invalid(settings, format!("{place}: {join_text:?} names no address")));
     }
     if let Some(peer) = join.iter().find(|peer| host_of(peer).is_none_or(str::is_empty)) {
-        return Err(InvalidConfig(format!("{place}: {peer:?} is not of the form host:port")));
+        return Err(invalid(settings, format!("{place}: {peer:?} is not of the form host:port")));
     }
     let (meta, data) = (settings.bool("meta", "enabled"), settings.bool("data", "enabled"));
     let (meta_on, data_on) = (meta.unwrap_or(true), data.unwrap_or(true));
@@ -296,58 +275,19 @@ fn strip_scheme(peer: &str) -> String {
     peer.trim_end_matches('/').to_owned()
 }
 
-/// The host of `host:port`, which may be empty.
-fn host_of(address: &str) -> Option<&str> {
-    let (host, port) = address.rsplit_once(':')?;
-    port.parse::<u16>().ok().map(|_| host)
-}
-
-fn address(settings: &Settings, table: &str, name: &str) -> Result<String, InvalidConfig> {
-    let bind = settings.text(table, name);
-    match host_of(&bind) {
-        Some(_) => Ok(bind),
-        None => Err(refusal(settings, table, name, &format!("{bind:?} is not of the form host:port"))),
-    }
-}
-
-fn one_of(settings: &Settings, table: &str, name: &str, known: &[&str]) -> Result<String, InvalidConfig> {
-    let word = settings.text(table, name);
-    if known.iter().any(|known| known.eq_ignore_ascii_case(&word)) {
-        return Ok(word);
-    }
-    Err(refusal(settings, table, name, &format!("{word:?} is none of {}", known.join(", "))))
-}
-
-fn positive(settings: &Settings, table: &str, name: &str) -> Result<Duration, InvalidConfig> {
-    let value = settings.duration(table, name);
-    if value.is_zero() {
-        return Err(refusal(settings, table, name, &format!("{name} must be positive")));
-    }
-    Ok(value)
-}
-
 fn statuses(settings: &Settings) -> Result<Vec<RangeInclusive<u16>>, InvalidConfig> {
     let (table, name) = ("http", "access-log-status-filters");
     let read = |text: &String| parse_statuses(text).map_err(|reason| refusal(settings, table, name, &reason));
     settings.list(table, name).iter().map(read).collect()
 }
 
-fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
-    let value = settings.int(table, name);
-    usize::try_from(value).map_err(|_| refusal(settings, table, name, &format!("{name} must be non-negative")))
-}
-
-/// Why the value of a key cannot be, and where it stands.
-fn refusal(settings: &Settings, table: &str, name: &str, reason: &str) -> InvalidConfig {
-    InvalidConfig(format!("{}: {reason}", settings.place(table, name)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{Effect, KEYS, Program};
 
     fn config(text: &str, join: Option<&str>) -> Result<DataNodeConfig, String> {
-        let (settings, _) = Settings::read("f", text).expect("a file");
+        let (settings, _) = Settings::read(Program::Influxd, "f", text).expect("a file");
         DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())
     }
 
@@ -384,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_key_that_works_is_looked_at() {
-        let source = include_str!("data_node.rs");
+        let source = [include_str!("data_node.rs"), include_str!("check.rs")].concat();
         for key in KEYS.iter().filter(|key| key.effect == Effect::Works) {
             let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
             assert!(source.contains(&lookup), "nobody asks for {lookup}");
@@ -406,7 +346,7 @@ mod tests {
 
     /// Reads a file, puts variables over it, and makes a configuration of both and the flag `-join`.
     fn load(file: &str, variables: &[(&str, &str)], join: Option<&str>) -> Result<DataNodeConfig, String> {
-        let (mut settings, _) = Settings::read("f", file).map_err(|error| error.to_string())?;
+        let (mut settings, _) = Settings::read(Program::Influxd, "f", file).map_err(|error| error.to_string())?;
         let lookup = |name: &str| variables.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned());
         crate::env_vars::apply(&mut settings, &lookup).map_err(|error| error.to_string())?;
         DataNodeConfig::new(&settings, join, None).map_err(|error| error.to_string())

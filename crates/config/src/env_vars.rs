@@ -1,7 +1,7 @@
 //! The environment over the file: `INFLUXDB_<TABLE>_<KEY>`, upper case, dashes as underscores.
 
 use crate::file::{ConfigError, Settings};
-use crate::keys::{KEYS, Key, Kind, LISTENER_TABLES};
+use crate::keys::{Key, Kind, LISTENER_TABLES, Program};
 
 /// Names under which a key can be set, the regular one first.
 pub fn names(key: &Key) -> Vec<String> {
@@ -35,7 +35,7 @@ pub fn names(key: &Key) -> Vec<String> {
 /// A sentence that names the variable and its text.
 pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
     let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
-    for key in KEYS {
+    for key in settings.program().keys() {
         let set = names(key).into_iter().find_map(|name| {
             let value = given(&name).or_else(|| if key.kind == Kind::List { items(&name, &given) } else { None })?;
             Some((name, value))
@@ -49,6 +49,9 @@ pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -
                 ))
             })?;
         }
+    }
+    if settings.program() != Program::Influxd {
+        return Ok(());
     }
     for table in LISTENER_TABLES {
         let spelled = table.to_ascii_uppercase();

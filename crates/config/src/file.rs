@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::keys::{self, Effect, Key, Kind};
+use crate::keys::{self, Effect, Key, Kind, Program};
 use crate::text;
 
 /// A value of a key, checked against its kind.
@@ -42,6 +42,7 @@ pub struct Warning(pub String);
 /// The values that were set, by table and key. What was not set has its default.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    program: Program,
     values: BTreeMap<(&'static str, &'static str), Given>,
     headers: Vec<(String, String)>,
     listeners_enabled: Vec<Listener>,
@@ -66,18 +67,28 @@ pub struct Listener {
 }
 
 impl Settings {
-    /// Reads the text of a file. `name` is how messages call it.
+    /// No settings but the defaults of a program.
+    pub fn new(program: Program) -> Settings {
+        Settings { program, ..Settings::default() }
+    }
+
+    /// Whose settings they are.
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
+    /// Reads the text of a file of `program`. `name` is how messages call it.
     ///
     /// # Errors
     /// A sentence with the file, the line and the key.
-    pub fn read(name: &str, text: &str) -> Result<(Settings, Vec<Warning>), ConfigError> {
+    pub fn read(program: Program, name: &str, text: &str) -> Result<(Settings, Vec<Warning>), ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let path = path_at(text, at).map(|path| format!("{path}: ")).unwrap_or_default();
             ConfigError(format!("{name}:{}: {path}{}", line_of(text, at), error.message()))
         })?;
-        let mut reader = Reader { name, text, settings: Settings::default(), warnings: Vec::new() };
+        let mut reader = Reader { name, text, settings: Settings::new(program), warnings: Vec::new() };
         reader.top(table.get_ref())?;
         Ok((reader.settings, reader.warnings))
     }
@@ -111,21 +122,21 @@ impl Settings {
     /// # Panics
     /// When there is no such key: a mistake in this program.
     pub fn get(&self, table: &str, name: &str) -> Option<Setting> {
-        let key = keys::find(table, name).expect("the key is in the table of keys");
+        let key = self.program.find(table, name).expect("the key is in the table of keys");
         self.values.get(&(key.table, key.name)).map(|given| given.value.clone()).or_else(|| default_of(key))
     }
 
     /// Where the key was given, for messages: `influxdb.conf:3: [http] bind-address`, or
     /// `INFLUXDB_HTTP_BIND_ADDRESS: [http] bind-address`, or the key alone when it has its default.
     pub fn place(&self, table: &str, name: &str) -> String {
-        let given = keys::find(table, name).and_then(|key| self.values.get(&(key.table, key.name)));
+        let given = self.program.find(table, name).and_then(|key| self.values.get(&(key.table, key.name)));
         given.map(|given| given.place.clone()).filter(|place| !place.is_empty()).unwrap_or_else(|| path(table, name))
     }
 
     /// The keys that were set to something else than their default and have no effect, one warning for each.
     pub fn without_effect(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        for key in keys::KEYS {
+        for key in self.program.keys() {
             let Effect::Nothing(why) = key.effect else { continue };
             let Some(given) = self.values.get(&(key.table, key.name)).filter(|given| !given.place.is_empty()) else {
                 continue;
@@ -144,7 +155,7 @@ impl Settings {
 
     /// Whether the key was set rather than left at its default.
     pub fn is_set(&self, table: &str, name: &str) -> bool {
-        keys::find(table, name).is_some_and(|key| self.values.contains_key(&(key.table, key.name)))
+        self.program.find(table, name).is_some_and(|key| self.values.contains_key(&(key.table, key.name)))
     }
 
     /// A boolean; `None` when neither set nor defaulted.
@@ -212,6 +223,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn program(&self) -> Program {
+        self.settings.program
+    }
+
     fn top(&mut self, table: &DeTable<'_>) -> Result<(), ConfigError> {
         for (name, value) in table {
             let key = name.get_ref().as_ref();
@@ -231,7 +246,7 @@ impl Reader<'_> {
     }
 
     fn table(&mut self, table: &str, at: usize, inner: &DeTable<'_>) -> Result<(), ConfigError> {
-        if let Some(listener) = keys::listener(table) {
+        if let Some(listener) = keys::listener(table).filter(|_| self.program() == Program::Influxd) {
             return self.listener(listener, inner);
         }
         if let Some((_, why)) = keys::IGNORED_TABLES.iter().find(|(ignored, _)| *ignored == table) {
@@ -240,8 +255,10 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        if !keys::is_table(table) {
-            self.warn(at, &format!("table [{table}] is not known and is ignored"));
+        if !self.program().has_table(table) {
+            let other = self.program().other();
+            let what = if other.has_table(table) { format!("one of {}", other.name()) } else { "not known".to_owned() };
+            self.warn(at, &format!("table [{table}] is {what} and is ignored"));
             return Ok(());
         }
         self.settings.enterprise_tables |= ["enterprise", "cluster", "anti-entropy"].contains(&table);
@@ -292,10 +309,18 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let spelled = name.get_ref().as_ref();
-        let Some(key) = keys::find(table, spelled) else {
+        let program = self.program();
+        let Some(key) = program.find(table, spelled) else {
             let path = path(table, spelled);
-            let hint = keys::nearest(table, spelled).map(|near| format!("; is it {near}?")).unwrap_or_default();
-            self.warn(name.span().start, &format!("key {path} is not known and is ignored{hint}"));
+            let message = match program.other().find(table, spelled) {
+                Some(_) => format!("key {path} is one of {} and is ignored", program.other().name()),
+                None => {
+                    let near = program.nearest(table, spelled);
+                    let hint = near.map(|near| format!("; is it {near}?")).unwrap_or_default();
+                    format!("key {path} is not known and is ignored{hint}")
+                }
+            };
+            self.warn(name.span().start, &message);
             return Ok(());
         };
         let place = self.place(value.span().start, table, spelled);
@@ -398,7 +423,7 @@ fn from_text(kind: Kind, value: &str) -> Result<Setting, String> {
         },
         Kind::Int => Setting::Int(value.trim().parse().map_err(|_| format!("invalid integer {value:?}"))?),
         Kind::Number => Setting::Number(number(value.trim()).ok_or_else(|| format!("invalid number {value:?}"))?),
-        Kind::Duration => Setting::Duration(text::parse_duration(value)?),
+        Kind::Duration => Setting::Duration(stdx::human::parse_duration(value)?),
         Kind::Size => Setting::Int(
             i64::try_from(text::parse_size(value)?).map_err(|_| format!("size {value} is larger than any disk"))?,
         ),
@@ -437,13 +462,13 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, want: &str) {
-        let error = Settings::read("influxdb.conf", text).expect_err("a bad file");
+        let error = Settings::read(Program::Influxd, "influxdb.conf", text).expect_err("a bad file");
         assert_eq!(error.to_string(), format!("parse config: influxdb.conf:{want}"));
     }
 
     #[track_caller]
     fn warned(text: &str, want: &str) {
-        let (_, warnings) = Settings::read("influxdb.conf", text).expect("a file");
+        let (_, warnings) = Settings::read(Program::Influxd, "influxdb.conf", text).expect("a file");
         assert_eq!(warnings, [Warning(format!("influxdb.conf:{want}"))]);
     }
 
@@ -478,7 +503,8 @@ mod tests {
     fn numbers_are_finite() {
         refused("[data]\nwal-compaction-threshold = nan", "2: [data] wal-compaction-threshold: invalid number nan");
         refused("[data]\nwal-compaction-threshold = 1e999", "2: [data] wal-compaction-threshold: invalid number 1e999");
-        let (settings, _) = Settings::read("f", "[data]\nwal-compaction-threshold = 1_0.5").expect("a file");
+        let (settings, _) =
+            Settings::read(Program::Influxd, "f", "[data]\nwal-compaction-threshold = 1_0.5").expect("a file");
         assert_eq!(settings.get("data", "wal-compaction-threshold"), Some(Setting::Number(10.5)));
     }
 
@@ -496,7 +522,7 @@ mod tests {
     fn values_come_typed_and_defaults_stand_in() {
         let text = "\u{feff}[http]\nbind-address = \"10.0.0.1:8086\"\nmax-body-size = 1000\n[coordinator]\n\
                     write-timeout = \"3s\"\n[data]\ncache-snapshot-memory-size = \"10m\"\n";
-        let (settings, warnings) = Settings::read("f", text).expect("a file");
+        let (settings, warnings) = Settings::read(Program::Influxd, "f", text).expect("a file");
         assert_eq!(warnings, []);
         assert_eq!(settings.text("http", "bind-address"), "10.0.0.1:8086");
         assert_eq!(settings.int("http", "max-body-size"), 1000);
@@ -510,14 +536,14 @@ mod tests {
     #[test]
     fn cluster_wins_over_coordinator() {
         let text = "[coordinator]\nwrite-timeout = \"3s\"\n[cluster]\nwrite-timeout = \"4s\"";
-        let (settings, _) = Settings::read("f", text).expect("a file");
+        let (settings, _) = Settings::read(Program::Influxd, "f", text).expect("a file");
         assert_eq!(settings.duration("cluster", "write-timeout"), Duration::from_secs(4));
     }
 
     #[test]
     fn listeners_that_do_not_exist_are_noticed_when_on() {
         let text = "[[udp]]\nenabled = false\n[[graphite]]\nenabled = true\n[collectd]\nenabled = false\n";
-        let (settings, _) = Settings::read("f", text).expect("a file");
+        let (settings, _) = Settings::read(Program::Influxd, "f", text).expect("a file");
         let place = "f:4: [graphite] enabled".to_owned();
         assert_eq!(settings.listeners_enabled(), [Listener { table: "graphite", place }]);
     }
@@ -525,7 +551,7 @@ mod tests {
     #[test]
     fn keys_without_effect_are_told_where_they_stand_and_why() {
         let warned = |text: &str| -> Vec<String> {
-            let (settings, mut warnings) = Settings::read("f", text).expect("a file");
+            let (settings, mut warnings) = Settings::read(Program::Influxd, "f", text).expect("a file");
             warnings.extend(settings.without_effect());
             warnings.into_iter().map(|warning| warning.0).collect()
         };
@@ -548,9 +574,11 @@ mod tests {
         assert_eq!(warned(usual), <[&str; 0]>::default());
         // What the program itself puts there is nobody's wish.
         let mut settings = Settings::default();
-        settings.put_default(keys::find("data", "wal-dir").expect("a key"), "/home/me/wal");
+        settings.put_default(Program::Influxd.find("data", "wal-dir").expect("a key"), "/home/me/wal");
         assert_eq!(settings.without_effect(), []);
-        settings.put_text(keys::find("data", "wal-dir").expect("a key"), "/w", "INFLUXDB_DATA_WAL_DIR").expect("text");
+        settings
+            .put_text(Program::Influxd.find("data", "wal-dir").expect("a key"), "/w", "INFLUXDB_DATA_WAL_DIR")
+            .expect("text");
         assert_eq!(
             settings.without_effect(),
             [Warning(
@@ -563,7 +591,8 @@ mod tests {
     #[test]
     fn headers_are_taken_from_their_table() {
         let (settings, warnings) =
-            Settings::read("f", "[http.headers]\nX-Own = \"yes\"\n\"x-b\" = \"a b\"").expect("a file");
+            Settings::read(Program::Influxd, "f", "[http.headers]\nX-Own = \"yes\"\n\"x-b\" = \"a b\"")
+                .expect("a file");
         assert_eq!(warnings, []);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(settings.headers(), [pair("X-Own", "yes"), pair("x-b", "a b")]);
@@ -571,7 +600,7 @@ mod tests {
 
     #[test]
     fn generations_can_be_told_apart() {
-        let looks = |text| Settings::read("f", text).expect("a file").0.looks_like_enterprise();
+        let looks = |text| Settings::read(Program::Influxd, "f", text).expect("a file").0.looks_like_enterprise();
         assert!(looks("[enterprise]\n") && looks("[meta]\nmeta-tls-enabled = false"));
         assert!(!looks("[meta]\nenabled = true"));
     }

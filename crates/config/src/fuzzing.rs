@@ -1,12 +1,12 @@
 //! What must hold for any bytes. The fuzzer calls these, and so do tests over its seeds.
 
-use stdx::human::print_duration;
+use stdx::human::{parse_duration, print_duration};
 
 use crate::data_node::DataNodeConfig;
 use crate::file::Settings;
-use crate::keys::KEYS;
+use crate::keys::{KEYS, Program};
 use crate::print::print;
-use crate::text::{parse_duration, parse_size};
+use crate::text::parse_size;
 
 /// Reads `data` as a configuration file. What is read can be turned into structs or is refused; printed, it reads the same.
 ///
@@ -14,7 +14,7 @@ use crate::text::{parse_duration, parse_size};
 /// When a promise of this crate is broken.
 pub fn fuzz_file(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok((settings, _)) = Settings::read("influxdb.conf", text) else { return };
+    let Ok((settings, _)) = Settings::read(Program::Influxd, "influxdb.conf", text) else { return };
     let _ = DataNodeConfig::new(&settings, None, None);
     let _ = DataNodeConfig::new(&settings, Some("a:8091,b:8091"), Some("c"));
     check_print(&settings);
@@ -39,7 +39,7 @@ pub fn fuzz_text(data: &[u8]) {
 
 fn check_print(settings: &Settings) {
     let printed = print(settings);
-    match Settings::read("printed", &printed) {
+    match Settings::read(Program::Influxd, "printed", &printed) {
         Ok((again, _)) => assert_eq!(print(&again), printed, "what is printed reads the same"),
         Err(error) => panic!("what is printed can be read: {error}\n{printed}"),
     }

@@ -1,4 +1,4 @@
-//! Every key of the data node's file, of both generations.
+//! Every key of the files of both programs: `influxd`, of both generations, and `influxd-meta`.
 //!
 //! A key that is known but has no effect says why; who sets it is told (see `Settings::without_effect`).
 
@@ -47,6 +47,74 @@ pub enum Effect {
     Stops,
 }
 
+/// Whose file it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// The server, with the roles that its file gives it: `influxdb.conf`.
+    #[default]
+    Influxd,
+    /// A meta node and nothing else: `influxdb-meta.conf`.
+    InfluxdMeta,
+}
+
+impl Program {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Program::Influxd => "influxd",
+            Program::InfluxdMeta => "influxd-meta",
+        }
+    }
+
+    /// The command that prints a file which it takes.
+    pub const fn config_command(self) -> &'static str {
+        match self {
+            Program::Influxd => "influxd config > influxdb.generated.conf",
+            Program::InfluxdMeta => "influxd-meta config > influxdb-meta.generated.conf",
+        }
+    }
+
+    /// All its keys, table by table.
+    pub const fn keys(self) -> &'static [Key] {
+        match self {
+            Program::Influxd => KEYS,
+            Program::InfluxdMeta => META_KEYS,
+        }
+    }
+
+    /// The key of this table and name. `[coordinator]` is another name of `[cluster]`.
+    pub fn find(self, table: &str, name: &str) -> Option<&'static Key> {
+        let table = canonical(table);
+        self.keys().iter().find(|key| key.table == table && key.name == name)
+    }
+
+    /// Whether any of its keys lives in this table.
+    pub fn has_table(self, table: &str) -> bool {
+        let table = canonical(table);
+        self.keys().iter().any(|key| key.table == table)
+    }
+
+    /// Its key that is written most like `name`, in the same table, when it is close.
+    pub fn nearest(self, table: &str, name: &str) -> Option<&'static str> {
+        let table = canonical(table);
+        let mine = self.keys().iter().filter(|key| key.table == table);
+        let candidates = mine.map(|key| (strsim::levenshtein(name, key.name), key.name));
+        candidates.min().filter(|(distance, _)| *distance <= name.len() / 3 + 1).map(|(_, name)| name)
+    }
+
+    /// The other program.
+    pub const fn other(self) -> Program {
+        match self {
+            Program::Influxd => Program::InfluxdMeta,
+            Program::InfluxdMeta => Program::Influxd,
+        }
+    }
+}
+
+fn canonical(table: &str) -> &str {
+    if table == "coordinator" { "cluster" } else { table }
+}
+
 const fn key(table: &'static str, name: &'static str, kind: Kind, default: &'static str) -> Key {
     Key { table, name, kind, default, effect: Effect::Works }
 }
@@ -83,13 +151,13 @@ const SUBSCRIPTIONS: &str = "there are no subscriptions yet";
 const QUERIES: &str = "there are no continuous queries yet";
 const REPAIRS: &str = "repairs are not limited by number";
 
-/// All keys, table by table.
+/// The keys of `influxd`, table by table.
 pub const KEYS: &[Key] = &[
     inert("", "reporting-disabled", Bool, "false", "nothing is ever reported"),
     key("", "bind-address", Text, ":8088"),
     key("", "hostname", Text, ""),
     key("", "join", Text, ""),
-    inert("", "gossip-frequency", Duration, "3s", "heartbeats have a pace of their own"),
+    key("", "gossip-frequency", Duration, "3s"),
     inert("", "compact-series-file", Bool, "false", OTHER_ENGINE),
     inert("enterprise", "license-key", Text, "", LICENCE),
     inert("enterprise", "license-path", Text, "", LICENCE),
@@ -268,6 +336,53 @@ pub const KEYS: &[Key] = &[
     inert("tls", "advanced-expiration", Duration, "5d", TLS),
 ];
 
+/// The keys of `influxd-meta`, table by table.
+pub const META_KEYS: &[Key] = &[
+    inert("", "reporting-disabled", Bool, "false", "nothing is ever reported"),
+    inert("", "bind-address", Text, "", "a meta node has no such address"),
+    key("", "hostname", Text, ""),
+    inert("enterprise", "license-key", Text, "", LICENCE),
+    inert("enterprise", "license-path", Text, "", LICENCE),
+    key("meta", "dir", Text, "/var/lib/influxdb/meta"),
+    key("meta", "bind-address", Text, ":8089"),
+    key("meta", "http-bind-address", Text, ":8091"),
+    stops("meta", "https-enabled"),
+    inert("meta", "https-certificate", Text, "", TLS),
+    inert("meta", "https-private-key", Text, "", TLS),
+    inert("meta", "https-insecure-certificate", Bool, "false", TLS),
+    inert("meta", "https-insecure-tls", Bool, "false", TLS),
+    stops("meta", "data-use-tls"),
+    inert("meta", "data-insecure-tls", Bool, "false", TLS),
+    key("meta", "gossip-frequency", Duration, "5s"),
+    key("meta", "announcement-expiration", Duration, "30s"),
+    inert("meta", "retention-autocreate", Bool, "true", "the node that takes the statement decides"),
+    key("meta", "election-timeout", Duration, "1s"),
+    key("meta", "heartbeat-timeout", Duration, "1s"),
+    inert("meta", "leader-lease-timeout", Duration, "500ms", "the lease of a leader follows from election-timeout"),
+    inert("meta", "commit-timeout", Duration, "50ms", "commits are published at once"),
+    key("meta", "consensus-timeout", Duration, "30s"),
+    inert("meta", "cluster-tracing", Bool, "false", TRACING),
+    inert("meta", "logging-enabled", Bool, "true", ALWAYS),
+    inert("meta", "pprof-enabled", Bool, "true", PROFILER),
+    inert("meta", "lease-duration", Duration, "1m0s", "there are no leases yet"),
+    stops("meta", "auth-enabled"),
+    stops("meta", "ldap-allowed"),
+    inert("meta", "shared-secret", Text, "", USERS),
+    inert("meta", "internal-shared-secret", Text, "", "nodes trust their network yet"),
+    inert("meta", "password-hash", Text, "bcrypt", USERS),
+    stops("meta", "ensure-fips"),
+    stops("meta", "raft-portal-auth-required"),
+    stops("meta", "raft-dialer-auth-required"),
+    key("meta", "max-shard-groups-per-policy", Int, "10000"),
+    key("logging", "format", Text, "auto"),
+    key("logging", "level", Text, "info"),
+    inert("logging", "suppress-logo", Bool, "false", "there is no logo"),
+    inert("tls", "ciphers", List, "", TLS),
+    inert("tls", "min-version", Text, "", TLS),
+    inert("tls", "max-version", Text, "", TLS),
+    inert("tls", "advanced-expiration", Duration, "5d", TLS),
+];
+
 /// Tables that other generations had or that hold listeners which do not exist yet. Their keys are not checked.
 /// A listener that is `enabled` stops the start with an error instead of being ignored.
 pub const LISTENER_TABLES: &[&str] = &["graphite", "collectd", "opentsdb", "udp"];
@@ -286,46 +401,29 @@ pub fn listener(table: &str) -> Option<&'static str> {
     LISTENER_TABLES.iter().copied().find(|listener| *listener == table)
 }
 
-/// The key of this table and name. `[coordinator]` is another name of `[cluster]`.
-pub fn find(table: &str, name: &str) -> Option<&'static Key> {
-    let table = if table == "coordinator" { "cluster" } else { table };
-    KEYS.iter().find(|key| key.table == table && key.name == name)
-}
-
-/// Whether any key lives in this table.
-pub fn is_table(table: &str) -> bool {
-    table == "coordinator" || KEYS.iter().any(|key| key.table == table)
-}
-
-/// The known key that is written most like `name`, in the same table, when it is close.
-pub fn nearest(table: &str, name: &str) -> Option<&'static str> {
-    let table = if table == "coordinator" { "cluster" } else { table };
-    let candidates =
-        KEYS.iter().filter(|key| key.table == table).map(|key| (strsim::levenshtein(name, key.name), key.name));
-    candidates.min().filter(|(distance, _)| *distance <= name.len() / 3 + 1).map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_key_is_listed_twice() {
-        let mut names: Vec<_> = KEYS.iter().map(|key| (key.table, key.name)).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
+        for program in [Program::Influxd, Program::InfluxdMeta] {
+            let mut names: Vec<_> = program.keys().iter().map(|key| (key.table, key.name)).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
     }
 
     #[test]
     fn a_slip_finds_its_key() {
-        assert_eq!(nearest("meta", "http-bind-adress"), Some("http-bind-address"));
-        assert_eq!(nearest("http", "colour"), None);
+        assert_eq!(Program::Influxd.nearest("meta", "http-bind-adress"), Some("http-bind-address"));
+        assert_eq!(Program::Influxd.nearest("http", "colour"), None);
     }
 
     #[test]
     fn coordinator_is_cluster() {
-        assert!(find("coordinator", "write-timeout").is_some());
+        assert!(Program::Influxd.find("coordinator", "write-timeout").is_some());
     }
 }

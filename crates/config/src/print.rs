@@ -3,13 +3,12 @@
 use stdx::human::print_duration;
 
 use crate::file::{Setting, Settings};
-use crate::keys::KEYS;
 
 /// The whole configuration as TOML, defaults included. Reading it gives the same settings.
 pub fn print(settings: &Settings) -> String {
     let mut out = String::new();
     let mut table = "";
-    for key in KEYS {
+    for key in settings.program().keys() {
         let Some(value) = settings.get(key.table, key.name) else { continue };
         if key.table != table {
             if table == "http" {
@@ -55,14 +54,15 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Program;
 
     #[test]
     fn what_is_printed_reads_the_same() {
         let text = "hostname = \"a\\\"b\"\n[meta]\nenabled = true\n[http]\naccess-log-status-filters = [\"4xx\"]\n\
                     [http.headers]\nX-Own = \"a\\\"b\"\n";
-        let (settings, _) = Settings::read("f", text).expect("a file");
+        let (settings, _) = Settings::read(Program::Influxd, "f", text).expect("a file");
         let printed = print(&settings);
-        let (again, warnings) = Settings::read("f", &printed).expect("a file");
+        let (again, warnings) = Settings::read(Program::Influxd, "f", &printed).expect("a file");
         assert_eq!((warnings, again.without_effect()), (Vec::new(), Vec::new()));
         assert_eq!(again.headers(), settings.headers());
         assert_eq!(print(&again), printed);

@@ -3,11 +3,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::identity::Files;
+
 /// Settings of a meta node. All are fixed while it runs.
 #[derive(Clone, Debug)]
 pub struct MetaConfig {
     /// `[meta] dir`: everything it keeps is here.
     pub dir: PathBuf,
+    /// What the files with its identity are called there.
+    pub files: Files,
+    /// Whether the cluster is to have one meta node and one data node, and the meta node forms it by itself.
+    pub single_server: bool,
+    /// How often what is known of other nodes is passed on.
+    pub gossip_interval: Duration,
+    /// What a node said of itself counts for so long.
+    pub announcement_age_max: Duration,
+    /// What members are told to be running, like `1.12.4-c1.12.4`.
+    pub version: String,
     /// `host:port` under which others reach its admin API (8091).
     pub http_addr: String,
     /// `host:port` under which others reach its Raft.
@@ -20,6 +32,26 @@ pub struct MetaConfig {
     pub shard_groups_max: u32,
     /// Entries of the log between two snapshots; at least 1. Twice as many stay in the log behind a snapshot.
     pub snapshot_entries: u64,
+}
+
+impl MetaConfig {
+    /// What holds where nothing else is said.
+    pub fn new(dir: PathBuf, http_addr: String, tcp_addr: String) -> MetaConfig {
+        MetaConfig {
+            dir,
+            files: Files::NODE,
+            single_server: false,
+            gossip_interval: Duration::from_secs(5),
+            announcement_age_max: Duration::from_secs(30),
+            version: String::new(),
+            http_addr,
+            tcp_addr,
+            timeouts: Timeouts::from_keys(Duration::from_secs(1), Duration::from_secs(1)),
+            propose_timeout: Duration::from_secs(5),
+            shard_groups_max: 10_000,
+            snapshot_entries: 1_000,
+        }
+    }
 }
 
 /// The clockwork of Raft. A new leader comes between one and a half and two and a half times `election_max` after the

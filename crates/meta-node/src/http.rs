@@ -3,7 +3,9 @@
 //! Answers that only the leader can give are redirected to it with 307; clients send method and body again. Answers that
 //! any member can give are given from what this one has.
 
+mod operators;
 mod reply;
+mod shards;
 
 use std::sync::Arc;
 
@@ -11,14 +13,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use meta::Node;
 use model::MetaIndex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::reply::{Reply, request_id};
 use crate::admission::JoinRefusal;
+use crate::announcements::Announcement;
 use crate::http_client;
 use crate::join::JoinRequest;
 use crate::node::MetaNode;
@@ -35,8 +38,6 @@ type Response = http::Response<Body>;
 pub struct HttpConfig {
     /// Value of `X-Influxdb-Version`, like `1.12.4`.
     pub version: String,
-    /// Version that members are listed with, like `1.12.4-c1.12.4`.
-    pub cluster_version: String,
 }
 
 #[derive(Debug)]
@@ -76,8 +77,12 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/status") => admin.status(),
         ("GET", "/peers") => admin.peers(),
         ("GET", "/show-cluster") => admin.show_cluster(),
-        ("POST", "/join") => match read_body(body).await {
-            Ok(body) => admin.join(&parts.headers, &body, &parts.uri).await,
+        ("GET", "/show-shards") => admin.show_shards(parts.uri.query()),
+        ("POST", path) if !is_later("POST", path) => match read_body(body).await {
+            Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
+                Some(reply) => reply,
+                None => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+            },
             Err(reply) => reply,
         },
         (method, path) if is_later(method, path) => {
@@ -97,35 +102,18 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
 fn is_later(method: &str, path: &str) -> bool {
     match method {
         "GET" => {
-            matches!(
-                path,
-                "/lease"
-                    | "/show-shards"
-                    | "/user"
-                    | "/role"
-                    | "/copy-shard-status"
-                    | "/authorized"
-                    | "/ldap/v1/config"
-            ) || path.starts_with("/debug/")
+            matches!(path, "/lease" | "/user" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
+                || path.starts_with("/debug/")
                 || path.starts_with("/influxdb/v2/acl/")
         }
         "POST" => {
             matches!(
                 path,
                 "/execute"
-                    | "/leave"
-                    | "/remove"
-                    | "/add-data"
-                    | "/remove-data"
-                    | "/update-data"
                     | "/copy-shard"
                     | "/kill-copy-shard"
-                    | "/remove-shard"
-                    | "/truncate-shards"
-                    | "/announce"
                     | "/user"
                     | "/role"
-                    | "/node-labels"
                     | "/restore-meta"
                     | "/repair"
                     | "/cancel-repair"
@@ -200,48 +188,46 @@ impl Admin {
 
     fn show_cluster(&self) -> Reply {
         let data = self.node.data();
-        // Nobody announces itself yet, so only our own version is known.
-        let version =
-            |node: &Node| if Some(node.id) == self.node.id() { self.config.cluster_version.as_str() } else { "" };
-        let data_nodes = data.data_nodes().filter_map(|node| {
-            let role = node.data.as_ref()?;
-            Some(json!({
-                "id": node.id.0,
-                "tcpAddr": role.tcp_addr,
-                "httpAddr": role.http_addr,
-                "addr": role.http_addr,
-                "httpScheme": "http",
-                "status": "joined",
-                "version": version(node),
-                "labels": node.labels,
-                "passive": role.passive,
-            }))
-        });
-        let meta_nodes = data.meta_nodes().filter_map(|node| {
-            let role = node.meta.as_ref()?;
-            Some(json!({
-                "id": node.id.0,
-                "addr": role.http_addr,
-                "httpScheme": "http",
-                "tcpAddr": role.tcp_addr,
-                "version": version(node),
-                "labels": node.labels,
-            }))
-        });
+        let data_nodes = data.data_nodes().map(|node| self.data_node(node));
+        let meta_nodes = data.meta_nodes().map(|node| self.meta_node(node));
         Reply::json(&json!({
             "data": data_nodes.collect::<Vec<_>>(),
             "meta": meta_nodes.collect::<Vec<_>>(),
         }))
     }
 
-    async fn join(&self, headers: &HeaderMap, body: &[u8], uri: &http::Uri) -> Reply {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.starts_with("application/x-www-form-urlencoded") {
-            return Reply::error(
-                StatusCode::NOT_IMPLEMENTED,
-                "adding a meta node by its address is not available in this release",
-            );
-        }
+    /// A data node as operators are shown it. Two names for the address of clients, for programs know one or the other.
+    fn data_node(&self, node: &Node) -> Value {
+        let Some(role) = &node.data else { return Value::Null };
+        let said = self.node.announcement_of(&role.tcp_addr);
+        json!({
+            "id": node.id.0,
+            "tcpAddr": role.tcp_addr,
+            "httpAddr": role.http_addr,
+            "addr": role.http_addr,
+            "httpScheme": scheme(said.as_ref()),
+            "status": "joined",
+            "version": said.map(|said| said.version).unwrap_or_default(),
+            "labels": node.labels,
+            "passive": role.passive,
+        })
+    }
+
+    fn meta_node(&self, node: &Node) -> Value {
+        let Some(role) = &node.meta else { return Value::Null };
+        let said = self.node.announcement_of(&role.tcp_addr);
+        json!({
+            "id": node.id.0,
+            "addr": role.http_addr,
+            "httpScheme": scheme(said.as_ref()),
+            "tcpAddr": role.tcp_addr,
+            "version": said.map(|said| said.version).unwrap_or_default(),
+            "labels": node.labels,
+        })
+    }
+
+    /// A step that a joining node asks for; see [`crate::join`].
+    async fn join(&self, body: &[u8], uri: &http::Uri) -> Reply {
         let request = match JoinRequest::from_json(body) {
             Ok(request) => request,
             Err(why) => return Reply::error(StatusCode::BAD_REQUEST, &format!("bad join request: {why}")),
@@ -258,6 +244,11 @@ impl Admin {
             Err(refusal) => Reply::error(status_of(&refusal), &refusal.to_string()),
         }
     }
+}
+
+/// How a node is to be asked.
+fn scheme(said: Option<&Announcement>) -> &str {
+    said.map(|said| said.http_scheme.as_str()).filter(|scheme| !scheme.is_empty()).unwrap_or("http")
 }
 
 fn status_of(refusal: &JoinRefusal) -> StatusCode {

@@ -34,12 +34,20 @@ pub(crate) enum HttpError {
     Redirect(String),
 }
 
-/// Sends a request to `address` and follows redirects. `body` is JSON; none makes it a GET.
+/// What is sent in the body of a POST.
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
+    Json(Bytes),
+    /// Pairs as in a URL.
+    Form(Bytes),
+}
+
+/// Sends a request to `address` and follows redirects. Without a body it is a GET.
 pub(crate) async fn request(
     env: &Env,
     address: &str,
     path: &str,
-    body: Option<Bytes>,
+    body: Option<Sent>,
     deadline: Duration,
 ) -> Result<Answer, HttpError> {
     let exchange = async {
@@ -57,7 +65,7 @@ pub(crate) async fn request(
     tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout(deadline)))
 }
 
-async fn exchange(env: &Env, address: &str, path: &str, body: Option<Bytes>) -> Result<Answer, HttpError> {
+async fn exchange(env: &Env, address: &str, path: &str, body: Option<Sent>) -> Result<Answer, HttpError> {
     let broken = |error: &dyn std::error::Error| HttpError::Broken(error.to_string());
     let stream = env.connect(address).await.map_err(HttpError::Connect)?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -67,11 +75,21 @@ async fn exchange(env: &Env, address: &str, path: &str, body: Option<Bytes>) -> 
         let _ = connection.await;
     });
     let mut request = Request::builder().uri(path).header(header::HOST, address);
-    request = match &body {
-        Some(_) => request.method(Method::POST).header(header::CONTENT_TYPE, "application/json"),
-        None => request.method(Method::GET),
+    let post = |kind| (Method::POST, Some(kind));
+    let (method, kind) = match &body {
+        Some(Sent::Json(_)) => post("application/json"),
+        Some(Sent::Form(_)) => post("application/x-www-form-urlencoded"),
+        None => (Method::GET, None),
     };
-    let request = request.body(Full::new(body.unwrap_or_default())).map_err(|error| broken(&error))?;
+    request = request.method(method);
+    if let Some(kind) = kind {
+        request = request.header(header::CONTENT_TYPE, kind);
+    }
+    let body = match body {
+        Some(Sent::Json(bytes) | Sent::Form(bytes)) => bytes,
+        None => Bytes::new(),
+    };
+    let request = request.body(Full::new(body)).map_err(|error| broken(&error))?;
     let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
     let (parts, body) = answer.into_parts();
     let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);

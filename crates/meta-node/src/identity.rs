@@ -1,7 +1,11 @@
-//! Who a directory is: the files `incarnation` and `node.json`.
+//! Who a directory is: the files `incarnation` and `node.json`, or those of the same use of a program that is a meta node
+//! and nothing else.
 //!
-//! The incarnation is 128 random bits made with the directory; `node.json` says as which member the cluster knows it.
+//! The incarnation is 128 random bits made with the directory; the other file says as which member the cluster knows it.
 //! Both are replaced atomically.
+//!
+//! Who leaves a cluster first writes down that it has left ([`mark_left`]), then removes what it had ([`clear`]); a start
+//! that finds the mark goes on with that. It comes back as somebody else.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +20,23 @@ use crate::snapshots;
 
 const WHAT: &str = "metadata";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
-const INCARNATION: &str = "incarnation";
-const NODE: &str = "node.json";
+pub(crate) const LOCK: &str = "meta.lock";
+pub(crate) const LOG: &str = "raft.db";
+
+/// What the files of an identity are called. Two programs may share a directory; each is a node of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Files {
+    incarnation: &'static str,
+    /// As which member the cluster knows the directory.
+    pub member: &'static str,
+}
+
+impl Files {
+    /// Those of a server.
+    pub const NODE: Files = Files { incarnation: "incarnation", member: "node.json" };
+    /// Those of a program that is a meta node and nothing else.
+    pub const META_ONLY: Files = Files { incarnation: "meta-incarnation", member: "meta-node.json" };
+}
 
 /// The directory cannot be used. It is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +75,7 @@ pub struct Member {
 }
 
 /// `node.json`. The first two keys are those that other programs know.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct NodeJson {
     #[serde(rename = "ID")]
     id: u64,
@@ -68,11 +87,22 @@ struct NodeJson {
     meta: bool,
     #[serde(rename = "RaftStarted", default)]
     raft_started: bool,
+    #[serde(rename = "Left", default, skip_serializing_if = "std::ops::Not::not")]
+    left: bool,
 }
 
-/// What lies in a metadata directory beside the file `incarnation`: what meta nodes and data nodes keep there, who may
+/// What may lie in a metadata directory before it has an incarnation: what meta nodes and data nodes keep there, who may
 /// share it, and what is on its way to replace it.
-const NAMES: [&str; 6] = [INCARNATION, NODE, "meta.lock", "raft.db", "client.meta", "client.lock"];
+const NAMES: [&str; 8] = [
+    Files::NODE.incarnation,
+    Files::NODE.member,
+    Files::META_ONLY.incarnation,
+    Files::META_ONLY.member,
+    LOCK,
+    LOG,
+    "client.meta",
+    "client.lock",
+];
 
 /// Whether a node may use the metadata directory `dir`: it is new, or an earlier start made it. Reads only.
 ///
@@ -81,8 +111,8 @@ const NAMES: [&str; 6] = [INCARNATION, NODE, "meta.lock", "raft.db", "client.met
 pub fn check(env: &Env, dir: &Path) -> Result<(), DirError> {
     let fs = &**env.fs();
     let io = |source| ClaimError::Io { what: WHAT, dir: dir.to_owned(), source };
-    let is_taken = fs.exists(&dir.join(INCARNATION)).map_err(io)?;
-    if !is_taken {
+    let has = |file: &str| fs.exists(&dir.join(file)).map_err(io);
+    if !has(Files::NODE.incarnation)? && !has(Files::META_ONLY.incarnation)? {
         let stranger = |entry: &DirEntry| {
             let is_ours = match entry.is_dir {
                 true => entry.name == SNAPSHOTS,
@@ -102,13 +132,13 @@ pub fn check(env: &Env, dir: &Path) -> Result<(), DirError> {
 ///
 /// # Errors
 /// The disk's, and `InvalidData` when the file is damaged.
-pub async fn incarnation(env: &Env, dir: &Path) -> io::Result<Incarnation> {
+pub async fn incarnation(env: &Env, dir: &Path, files: Files) -> io::Result<Incarnation> {
     let mut random = [0; 16];
     env.random_fill(&mut random);
     let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
     env.blocking(move || {
         fs.create_dir_durable(&dir)?;
-        let path = dir.join(INCARNATION);
+        let path = dir.join(files.incarnation);
         if fs.exists(&path)? {
             let text = String::from_utf8(fs.read(&path)?).unwrap_or_default();
             return Incarnation::parse(text.trim_end()).ok_or_else(|| damaged(&path, "not 32 hexadecimal digits"));
@@ -120,12 +150,12 @@ pub async fn incarnation(env: &Env, dir: &Path) -> io::Result<Incarnation> {
     .await
 }
 
-/// Reads `node.json`. `None` when there is none, or one that says it is no member (id 0).
+/// Reads as which member the cluster knows the directory. `None` when there is none, or one that says it is no member (id 0).
 ///
 /// # Errors
 /// The disk's, and `InvalidData` when the file is damaged.
-pub async fn load_member(env: &Env, dir: &Path) -> io::Result<Option<Member>> {
-    let (fs, path) = (Arc::clone(env.fs()), dir.join(NODE));
+pub async fn load_member(env: &Env, dir: &Path, files: Files) -> io::Result<Option<Member>> {
+    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
     env.blocking(move || {
         if !fs.exists(&path)? {
             return Ok(None);
@@ -154,6 +184,7 @@ fn encode_member(member: &Member) -> Vec<u8> {
         cluster_id: format_cluster_id(member.cluster_id),
         meta: member.meta,
         raft_started: member.raft_started,
+        left: false,
     };
     serde_json::to_vec(&json).expect("plain values")
 }
@@ -165,14 +196,65 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     }
 }
 
-/// Writes `node.json`.
+/// Writes as which member the cluster knows the directory.
 ///
 /// # Errors
 /// The disk's. The old file is then still there, or the new one is.
-pub async fn store_member(env: &Env, dir: &Path, member: &Member) -> io::Result<()> {
+pub async fn store_member(env: &Env, dir: &Path, files: Files, member: &Member) -> io::Result<()> {
     let bytes = encode_member(member);
-    let (fs, path) = (Arc::clone(env.fs()), dir.join(NODE));
+    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
     env.blocking(move || fs.replace(&path, &bytes)).await
+}
+
+/// Writes down that the directory is to be emptied: what it was a member of does not know it any more.
+///
+/// # Errors
+/// The disk's. It is then still the member that it was, or has left.
+pub async fn mark_left(env: &Env, dir: &Path, files: Files) -> io::Result<()> {
+    let bytes = serde_json::to_vec(&NodeJson { left: true, ..NodeJson::default() }).expect("plain values");
+    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
+    env.blocking(move || fs.replace(&path, &bytes)).await
+}
+
+/// Whether [`mark_left`] was called and [`clear`] has not come to its end since.
+///
+/// # Errors
+/// The disk's, and `InvalidData` when the file is damaged.
+pub async fn has_left(env: &Env, dir: &Path, files: Files) -> io::Result<bool> {
+    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
+    env.blocking(move || {
+        if !fs.exists(&path)? {
+            return Ok(false);
+        }
+        let read: NodeJson =
+            serde_json::from_slice(&fs.read(&path)?).map_err(|error| damaged(&path, &error.to_string()))?;
+        Ok(read.left)
+    })
+    .await
+}
+
+/// Removes the identity of the directory, and `with_raft` also the Raft log and the snapshots, which may be another
+/// program's. The mark goes last, so that a crash on the way is made up for.
+///
+/// # Errors
+/// The disk's.
+pub async fn clear(env: &Env, dir: &Path, files: Files, with_raft: bool) -> io::Result<()> {
+    let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
+    env.blocking(move || {
+        let snapshots = dir.join(SNAPSHOTS);
+        if with_raft && fs.exists(&snapshots)? {
+            fs.remove_dir_all(&snapshots)?;
+        }
+        for file in [LOG, files.incarnation, files.member] {
+            let path = dir.join(file);
+            if (with_raft || file != LOG) && fs.exists(&path)? {
+                fs.remove_file(&path)?;
+            }
+            fs.sync_dir(&dir)?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Sixteen hexadecimal digits: JSON numbers do not hold 64 bits everywhere.
@@ -209,7 +291,7 @@ mod tests {
             assert!(refused.contains(&format!("holds {foreign:?}")), "{refused}");
             std::fs::remove_file(dir.join(foreign)).expect("removed");
         }
-        incarnation(&env, dir).await.expect("made");
+        incarnation(&env, dir, Files::NODE).await.expect("made");
         std::fs::write(dir.join("notes"), b"x").expect("written");
         check(&env, dir).expect("it is known as ours");
     }
@@ -218,18 +300,18 @@ mod tests {
     async fn an_incarnation_is_made_once() {
         let temp = tempfile::tempdir().expect("a directory");
         let (env, dir) = (Env::real(), temp.path().join("meta"));
-        let first = incarnation(&env, &dir).await.expect("made");
-        assert_eq!(incarnation(&env, &dir).await.expect("read"), first);
-        assert_ne!(incarnation(&env, &temp.path().join("other")).await.expect("made"), first);
-        env.fs().replace(&dir.join(INCARNATION), b"short\n").expect("damaged");
-        assert_eq!(incarnation(&env, &dir).await.expect_err("damaged").kind(), io::ErrorKind::InvalidData);
+        let first = incarnation(&env, &dir, Files::NODE).await.expect("made");
+        assert_eq!(incarnation(&env, &dir, Files::NODE).await.expect("read"), first);
+        assert_ne!(incarnation(&env, &temp.path().join("other"), Files::NODE).await.expect("made"), first);
+        env.fs().replace(&dir.join(Files::NODE.incarnation), b"short\n").expect("damaged");
+        assert_eq!(incarnation(&env, &dir, Files::NODE).await.expect_err("damaged").kind(), io::ErrorKind::InvalidData);
     }
 
     #[tokio::test]
     async fn membership_comes_back() {
         let temp = tempfile::tempdir().expect("a directory");
         let (env, dir) = (Env::real(), temp.path());
-        assert_eq!(load_member(&env, dir).await.expect("none"), None);
+        assert_eq!(load_member(&env, dir, Files::NODE).await.expect("none"), None);
         let member = Member {
             id: NodeId(4),
             cluster_id: u64::MAX,
@@ -237,13 +319,43 @@ mod tests {
             meta: true,
             raft_started: false,
         };
-        store_member(&env, dir, &member).await.expect("written");
-        assert_eq!(load_member(&env, dir).await.expect("read"), Some(member));
+        store_member(&env, dir, Files::NODE, &member).await.expect("written");
+        assert_eq!(load_member(&env, dir, Files::NODE).await.expect("read"), Some(member));
         for (text, want) in [(r#"{"ID":0,"MetaServers":null}"#, None), (r#"{"ID":7}"#, Some(NodeId(7)))] {
-            env.fs().replace(&dir.join(NODE), text.as_bytes()).expect("an older program's file");
-            assert_eq!(load_member(&env, dir).await.expect("read").map(|member| member.id), want);
+            env.fs().replace(&dir.join(Files::NODE.member), text.as_bytes()).expect("an older program's file");
+            assert_eq!(load_member(&env, dir, Files::NODE).await.expect("read").map(|member| member.id), want);
         }
-        env.fs().replace(&dir.join(NODE), b"{").expect("damaged");
-        assert_eq!(load_member(&env, dir).await.expect_err("damaged").kind(), io::ErrorKind::InvalidData);
+        env.fs().replace(&dir.join(Files::NODE.member), b"{").expect("damaged");
+        assert_eq!(load_member(&env, dir, Files::NODE).await.expect_err("damaged").kind(), io::ErrorKind::InvalidData);
+    }
+    #[tokio::test]
+    async fn two_programs_in_one_directory_are_two_nodes() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let (env, dir) = (Env::real(), temp.path());
+        let server = incarnation(&env, dir, Files::NODE).await.expect("made");
+        let meta_only = incarnation(&env, dir, Files::META_ONLY).await.expect("made");
+        assert_ne!(server, meta_only);
+        clear(&env, dir, Files::META_ONLY, true).await.expect("removed");
+        assert_eq!(incarnation(&env, dir, Files::NODE).await.expect("untouched"), server);
+        assert_ne!(incarnation(&env, dir, Files::META_ONLY).await.expect("made anew"), meta_only);
+    }
+
+    #[tokio::test]
+    async fn who_has_left_is_somebody_else_after_clearing_however_often_it_is_cut_short() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let (env, dir, files) = (Env::real(), temp.path(), Files::META_ONLY);
+        let before = incarnation(&env, dir, files).await.expect("made");
+        std::fs::create_dir(dir.join(SNAPSHOTS)).expect("made");
+        std::fs::write(dir.join(LOG), b"log").expect("written");
+        mark_left(&env, dir, files).await.expect("marked");
+        assert!(has_left(&env, dir, files).await.expect("read"));
+        assert_eq!(load_member(&env, dir, files).await.expect("read"), None);
+        // A crash after the log went.
+        std::fs::remove_file(dir.join(LOG)).expect("removed");
+        clear(&env, dir, files, true).await.expect("cleared");
+        assert!(!has_left(&env, dir, files).await.expect("read"));
+        assert!(std::fs::read_dir(dir).expect("a directory").next().is_none());
+        clear(&env, dir, files, true).await.expect("nothing to do");
+        assert_ne!(incarnation(&env, dir, files).await.expect("made"), before);
     }
 }

@@ -22,8 +22,8 @@ use meta::{Data, Incarnation};
 use model::{MetaIndex, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::http_client::{self, HttpError, strip_scheme};
-use crate::identity::{self, Member, format_cluster_id, parse_cluster_id};
+use crate::http_client::{self, HttpError, Sent, strip_scheme};
+use crate::identity::{self, Files, Member, format_cluster_id, parse_cluster_id};
 
 /// Between two rounds over all addresses.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -251,8 +251,8 @@ impl Said {
 /// # Errors
 /// Of this node's disk.
 pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataAddresses) -> std::io::Result<Member> {
-    let incarnation = identity::incarnation(env, dir).await?;
-    if let Some(member) = identity::load_member(env, dir).await? {
+    let incarnation = identity::incarnation(env, dir, Files::NODE).await?;
+    if let Some(member) = identity::load_member(env, dir, Files::NODE).await? {
         return Ok(member);
     }
     let request = JoinRequest { stage: Stage::Register, incarnation, id: None, meta: None, data: Some(addresses) };
@@ -264,7 +264,7 @@ pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataA
         meta: false,
         raft_started: false,
     };
-    identity::store_member(env, dir, &member).await?;
+    identity::store_member(env, dir, Files::NODE, &member).await?;
     Ok(member)
 }
 
@@ -333,7 +333,7 @@ pub(crate) async fn ask_one(
     deadline: Duration,
 ) -> Result<JoinAnswer, AskError> {
     let body = Bytes::from(request.to_json());
-    let answer = http_client::request(env, address, "/join", Some(body), deadline).await?;
+    let answer = http_client::request(env, address, "/join", Some(Sent::Json(body)), deadline).await?;
     if answer.status == StatusCode::OK {
         return JoinAnswer::from_json(&answer.body).ok_or(AskError::NoMetaNode(answer.status));
     }

@@ -6,7 +6,8 @@
 //!
 //! In reading order: `config`, `identity` (who a directory is), `transport` (how Raft messages travel), `raft` (what
 //! openraft needs from us), `snapshots`, `node` (start, bootstrap, propose), `membership` (who votes), `admission` (the
-//! leader's side of a join), `join` (the other side), `http` (the admin API), `http_client`.
+//! leader's side of a join), `join` (the other side), `operate` (what operators ask for), `announcements` and `gossip` (what
+//! nodes say of themselves), `http` (the admin API), `http_client`.
 //!
 //! Invariants
 //! - A member's number is given by a committed command before it starts Raft, and is never used again. A directory that
@@ -15,11 +16,12 @@
 //!   has asked to and has caught up.
 //! - Messages name the cluster and the member they are for; others do not answer them.
 //!
-//! Not here: TLS and authentication on 8091, and what operators do with it later (users, leases, moving shards); such
+//! Not here: TLS and authentication on 8091, and what operators do with it later (users, leases, copying shards); such
 //! calls answer 501.
 
 pub mod config;
 pub mod fuzzing;
+pub mod gossip;
 pub mod http;
 pub mod identity;
 pub mod join;
@@ -28,11 +30,15 @@ pub mod raft;
 pub mod transport;
 
 mod admission;
+mod announcements;
 mod http_client;
 mod membership;
+mod operate;
 mod snapshots;
 
+pub use announcements::Announcement;
 pub use config::{MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, ProposeError, StartError};
+pub use operate::{Enter, Leave};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

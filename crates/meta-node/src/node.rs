@@ -5,7 +5,7 @@ mod tend;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,8 +18,9 @@ use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::announcements::Announcements;
 use crate::config::MetaConfig;
-use crate::identity::{self, DirError, Member, SNAPSHOTS};
+use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::raft::{
     Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, TypeConfig,
@@ -29,9 +30,6 @@ use crate::snapshots::SnapshotDir;
 use crate::transport::RaftTransport;
 
 pub use crate::raft::{RestoreError, StoreError};
-
-const LOCK: &str = "meta.lock";
-const LOG: &str = "raft.db";
 
 /// The number of the node that forms a cluster. A member that joins never gets it.
 const FIRST: NodeId = NodeId(1);
@@ -47,7 +45,8 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) config: MetaConfig,
     transport: Arc<dyn RaftTransport>,
-    lock: Arc<dyn DirLock>,
+    /// Let go of when the node is shut down.
+    lock: Mutex<Option<Arc<dyn DirLock>>>,
     incarnation: Incarnation,
     member: Mutex<Option<Member>>,
     cluster: Arc<AtomicU64>,
@@ -60,7 +59,10 @@ pub(crate) struct Inner {
     encoded: tokio::sync::Mutex<Option<(MetaIndex, Bytes)>>,
     failure: watch::Sender<Option<String>>,
     /// The leader said that this node is no member any more.
-    dropped: AtomicBool,
+    dropped: watch::Sender<bool>,
+    /// This node has left its cluster and its directory is marked so.
+    left: watch::Sender<bool>,
+    pub(crate) announcements: Mutex<Announcements>,
 }
 
 /// Raft at work.
@@ -100,16 +102,23 @@ pub enum StartError {
     Restore(#[from] RestoreError),
     /// `node.json` names a member that has had a log, and the log is not there. Under its old number the node could
     /// vote twice.
-    #[error("{dir}: node.json says that this is node {id}, but raft.db is missing; empty the directory and join again")]
+    #[error("{dir}: {file} says that this is node {id}, but raft.db is missing; empty the directory and join again")]
     LogMissing {
         /// The directory.
         dir: String,
+        /// The file that says so.
+        file: &'static str,
         /// What it was.
         id: NodeId,
     },
     /// There is a log, and nothing says whose.
-    #[error("{0}: raft.db is there but node.json is not; put it back, or empty the directory and join again")]
-    IdentityMissing(String),
+    #[error("{dir}: raft.db is there but {file} is not; put it back, or empty the directory and join again")]
+    IdentityMissing {
+        /// The directory.
+        dir: String,
+        /// The file that would say so.
+        file: &'static str,
+    },
     /// Raft ended.
     #[error("raft: {0}")]
     Raft(String),
@@ -183,18 +192,21 @@ impl MetaNode {
     ) -> Result<MetaNode, StartError> {
         let (copy, dir) = (env.clone(), config.dir.clone());
         env.blocking(move || identity::check(&copy, &dir)).await?;
-        let incarnation = identity::incarnation(&env, &config.dir).await?;
+        if identity::has_left(&env, &config.dir, config.files).await? {
+            identity::clear(&env, &config.dir, config.files, true).await?;
+        }
+        let incarnation = identity::incarnation(&env, &config.dir, config.files).await?;
         let lock = env.fs().lock(&config.dir, LOCK).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StartError::InUse(config.dir.display().to_string()),
             _ => StartError::Disk(error),
         })?;
-        let member = identity::load_member(&env, &config.dir).await?.filter(|member| member.meta);
+        let member = identity::load_member(&env, &config.dir, config.files).await?.filter(|member| member.meta);
         let has_log = env.fs().exists(&config.dir.join(LOG))?;
-        let dir = || config.dir.display().to_string();
+        let (dir, file) = (|| config.dir.display().to_string(), config.files.member);
         match &member {
-            None if has_log => return Err(StartError::IdentityMissing(dir())),
+            None if has_log => return Err(StartError::IdentityMissing { dir: dir(), file }),
             Some(member) if member.raft_started && !has_log => {
-                return Err(StartError::LogMissing { dir: dir(), id: member.id });
+                return Err(StartError::LogMissing { dir: dir(), file, id: member.id });
             }
             _ => {}
         }
@@ -203,7 +215,7 @@ impl MetaNode {
             env,
             config,
             transport,
-            lock: Arc::from(lock),
+            lock: Mutex::new(Some(Arc::from(lock))),
             incarnation,
             member: Mutex::new(member.clone()),
             cluster: Arc::new(AtomicU64::new(cluster)),
@@ -213,7 +225,9 @@ impl MetaNode {
             data: watch::Sender::new(Arc::new(Data::default())),
             encoded: tokio::sync::Mutex::new(None),
             failure: watch::Sender::new(None),
-            dropped: AtomicBool::new(false),
+            dropped: watch::Sender::new(false),
+            left: watch::Sender::new(false),
+            announcements: Mutex::default(),
         }));
         if let Some(member) = member {
             node.run(member).await?;
@@ -435,7 +449,33 @@ impl MetaNode {
     /// Whether the cluster has removed this node. It takes no part in elections then, and its directory must be emptied
     /// before it can join again.
     pub fn is_dropped(&self) -> bool {
-        self.0.dropped.load(Ordering::Relaxed)
+        *self.0.dropped.borrow()
+    }
+
+    /// Waits until the cluster has removed this node.
+    pub async fn dropped(&self) {
+        wait_for_true(&self.0.dropped).await;
+    }
+
+    /// Waits until this node has left its cluster. It must be stopped then; the next start empties the directory.
+    pub async fn left(&self) {
+        wait_for_true(&self.0.left).await;
+    }
+
+    /// Marks the directory: who had it has left.
+    pub(crate) async fn mark_left(&self) -> std::io::Result<()> {
+        identity::mark_left(&self.0.env, &self.0.config.dir, self.0.config.files).await?;
+        self.0.left.send_replace(true);
+        Ok(())
+    }
+
+    /// As [`MetaNode::left`], because the cluster removed it: for programs that then wait to be added again.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn leave_when_dropped(&self) -> std::io::Result<()> {
+        self.dropped().await;
+        self.mark_left().await
     }
 
     /// The identity of its directory.
@@ -463,7 +503,7 @@ impl MetaNode {
         why
     }
 
-    /// Stops Raft. The directory can be opened again once every handle is gone.
+    /// Stops Raft. The directory can be opened again soon after, when Raft has let go of its log.
     pub async fn shutdown(&self) {
         let running = self.0.running.lock().take();
         if let Some(running) = running {
@@ -472,6 +512,7 @@ impl MetaNode {
                 tracing::error!(%error, "raft did not end in order");
             }
         }
+        *self.0.lock.lock() = None;
     }
 
     pub(crate) fn running(&self) -> Option<Running> {
@@ -546,7 +587,7 @@ impl MetaNode {
     }
 
     pub(crate) async fn remember(&self, member: Member) -> std::io::Result<()> {
-        identity::store_member(&self.0.env, &self.0.config.dir, &member).await?;
+        identity::store_member(&self.0.env, &self.0.config.dir, self.0.config.files, &member).await?;
         self.0.cluster.store(member.cluster_id, Ordering::Relaxed);
         *self.0.member.lock() = Some(member);
         Ok(())
@@ -555,7 +596,8 @@ impl MetaNode {
     /// Starts Raft as a member.
     async fn run(&self, mut member: Member) -> Result<(), StartError> {
         let Inner { env, config, .. } = &*self.0;
-        let (id, lock) = (member.id, Arc::clone(&self.0.lock));
+        let lock = self.0.lock.lock().clone();
+        let (id, lock) = (member.id, lock.ok_or_else(|| StartError::Raft("the node was shut down".to_owned()))?);
         let path = config.dir.join(LOG);
         if !member.raft_started {
             // A crash may have left half a file that never took part in anything.
@@ -614,4 +656,9 @@ impl MetaNode {
         };
         config.validate().map_err(|error| StartError::Raft(error.to_string()))
     }
+}
+
+async fn wait_for_true(flag: &watch::Sender<bool>) {
+    // It fails only without a sender, and here is one.
+    let _ = flag.subscribe().wait_for(|is_so| *is_so).await;
 }

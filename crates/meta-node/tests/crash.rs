@@ -9,7 +9,7 @@ use bytes::Bytes;
 use env::Env;
 use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
 use meta::{Command, PolicySpec};
-use meta_node::{BoxFuture, MetaConfig, MetaNode, RaftTransport, Timeouts, TransportError};
+use meta_node::{BoxFuture, MetaConfig, MetaNode, RaftTransport, TransportError};
 use model::Timestamp;
 
 /// Databases that a life tries to create. With a snapshot every few of them, all kinds of writing happen.
@@ -27,13 +27,9 @@ impl RaftTransport for Nobody {
 
 fn config() -> MetaConfig {
     MetaConfig {
-        dir: PathBuf::from("/meta"),
-        http_addr: "a:8091".to_owned(),
-        tcp_addr: "a:8088".to_owned(),
-        timeouts: Timeouts::from_keys(Duration::from_secs(1), Duration::from_secs(1)),
-        propose_timeout: Duration::from_secs(5),
         shard_groups_max: 0,
         snapshot_entries: 4,
+        ..MetaConfig::new(PathBuf::from("/meta"), "a:8091".to_owned(), "a:8088".to_owned())
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! In reading order: `fnv` (the hash that routes series to shards), `varint` (small numbers in few bytes), `bitmap`
 //! (one bit a row), `human` (durations and instants as text), `ids` (names that
-//! nobody else has).
+//! nobody else has), `form` (parameters of URLs and forms).
 
 pub mod bitmap;
 pub mod fnv;
+pub mod form;
 pub mod human;
 pub mod ids;
 pub mod varint;

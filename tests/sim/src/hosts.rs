@@ -9,10 +9,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context;
-use config::{DataNodeConfig, Settings};
+use config::{DataNodeConfig, Program, Settings};
 use env::simulated::{LossModel, SimClock, SimDisk};
 use env::{Env, Fs};
 use influxd::node::Node;
+use influxd::program::Ended;
 use turmoil::Sim;
 
 use crate::dice::Dice;
@@ -126,7 +127,10 @@ impl Hosts {
                 Err(error) => format!("does not start: {error:#}"),
                 Ok(node) => {
                     host.state.replace(State::Serving(node.id().0));
-                    node.failed().await
+                    match node.ended().await {
+                        Ended::Failed(why) => why,
+                        Ended::Left => "has left its cluster".to_owned(),
+                    }
                 }
             },
         };
@@ -227,7 +231,8 @@ fn config(plan: &Plan, index: usize) -> anyhow::Result<DataNodeConfig> {
         plan.plant.compares_copies(),
         plan.compare_interval.as_secs(),
     );
-    let (settings, _) = Settings::read("simulated.conf", &text).context("the configuration of the simulation")?;
+    let (settings, _) =
+        Settings::read(Program::Influxd, "simulated.conf", &text).context("the configuration of the simulation")?;
     let join = (index > 0).then(|| format!("{}:8091", HOSTS[0]));
     Ok(DataNodeConfig::new(&settings, join.as_deref(), Some(HOSTS[index]))?)
 }

@@ -1,6 +1,6 @@
 //! Forms in `multipart/form-data`.
 
-use super::fields::Fields;
+use stdx::form::Fields;
 
 /// Most parts of a form; more are not read.
 const PART_COUNT_MAX: usize = 1_000;

@@ -20,6 +20,13 @@ impl Reply {
         Reply::new(status, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
     }
 
+    /// Done, and nothing to tell.
+    pub(super) fn empty() -> Reply {
+        let mut response = http::Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Reply(response)
+    }
+
     pub(super) fn json(value: &Value) -> Reply {
         Reply::json_bytes(value.to_string().into_bytes())
     }

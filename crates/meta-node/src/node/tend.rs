@@ -1,7 +1,6 @@
 //! What a member does by itself: the leader keeps Raft's membership in step with the metadata, the others see to it that
 //! they vote and are known under their present addresses.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -149,7 +148,7 @@ impl MetaNode {
                 Ok(_) => return Work::Done,
                 Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");
-                    self.0.dropped.store(true, Ordering::Relaxed);
+                    self.0.dropped.send_replace(true);
                     // Its calls for a vote would only disturb the members.
                     running.raft.runtime_config().elect(false);
                     return Work::Done;

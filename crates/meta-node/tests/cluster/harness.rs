@@ -93,6 +93,7 @@ pub(crate) struct Process {
     pub(crate) node: MetaNode,
     pub(crate) host: Arc<Host>,
     server: TaskHandle<()>,
+    gossip: TaskHandle<()>,
 }
 
 impl Host {
@@ -125,28 +126,39 @@ impl Host {
 
     pub(crate) fn config(&self) -> MetaConfig {
         MetaConfig {
-            dir: self.dir.clone(),
-            http_addr: self.http_addr.clone(),
-            tcp_addr: self.tcp_addr.clone(),
             timeouts: Timeouts {
                 heartbeat: Duration::from_millis(100),
                 election_min: Duration::from_millis(300),
                 election_max: Duration::from_millis(500),
             },
-            propose_timeout: Duration::from_secs(5),
             shard_groups_max: 100,
             snapshot_entries: self.snapshot_entries,
+            gossip_interval: Duration::from_millis(50),
+            version: "1.12.4-c1.12.4".to_owned(),
+            ..MetaConfig::new(self.dir.clone(), self.http_addr.clone(), self.tcp_addr.clone())
         }
     }
 
     pub(crate) async fn try_start(self: &Arc<Host>) -> Result<Process, StartError> {
+        self.start_with(self.config()).await
+    }
+
+    async fn start_with(self: &Arc<Host>, config: MetaConfig) -> Result<Process, StartError> {
         let env = Env::real();
         let cable = Cable { switch: self.switch.clone(), address: self.tcp_addr.clone() };
-        let node = MetaNode::start(env.clone(), self.config(), Arc::new(cable)).await?;
+        let node = MetaNode::start(env.clone(), config, Arc::new(cable)).await?;
         self.switch.plug(&self.tcp_addr, node.clone());
-        let versions = HttpConfig { version: "1.12.4".to_owned(), cluster_version: "1.12.4-c1.12.4".to_owned() };
+        let gossip = env.spawn(node.clone().run_gossip());
+        let versions = HttpConfig { version: "1.12.4".to_owned() };
         let server = serve(&env, &self.http_addr, router(node.clone(), versions)).await;
-        Ok(Process { node, host: Arc::clone(self), server })
+        Ok(Process { node, host: Arc::clone(self), server, gossip })
+    }
+
+    /// As `-single-server` does.
+    pub(crate) async fn start_single(self: &Arc<Host>) -> Process {
+        let process = self.start_with(MetaConfig { single_server: true, ..self.config() }).await.expect("starts");
+        process.node.bootstrap().await.expect("forms");
+        process
     }
 
     pub(crate) async fn start(self: &Arc<Host>) -> Process {
@@ -168,6 +180,7 @@ impl Process {
     /// Ends it as a kill would, but for what redb does when it is dropped.
     pub(crate) async fn stop(self) -> Arc<Host> {
         self.server.abort();
+        self.gossip.abort();
         self.host.switch.unplug(&self.host.tcp_addr);
         self.node.shutdown().await;
         self.host

@@ -2,13 +2,14 @@
 
 mod harness;
 mod http;
+mod operate;
 
 use std::sync::Arc;
 
 use env::Env;
 use meta::{Command, Reply};
 use meta_node::http::redirect_router;
-use meta_node::identity::load_member;
+use meta_node::identity::{Files, load_member};
 use meta_node::join::{DataAddresses, fetch_data, join_data};
 use meta_node::{ProposeError, StartError};
 use model::{MetaIndex, NodeId, Timestamp};
@@ -254,7 +255,7 @@ async fn a_join_that_was_cut_short_goes_on_after_a_restart() {
     assert_eq!(second.join(&[&first]).await, NodeId(2), "nothing left to do");
     propose(&[&first, &second], &create_database("db")).await;
     sees(&second, "the database", |data| data.database("db").is_some()).await;
-    let member = load_member(&Env::real(), &host.dir).await.expect("read").expect("a member");
+    let member = load_member(&Env::real(), &host.dir, Files::NODE).await.expect("read").expect("a member");
     assert!(member.raft_started && member.id == NodeId(2));
     eventually("the servers are remembered", async || {
         (second.node.member()?.meta_servers == [first.peer(), second.peer()]).then_some(())

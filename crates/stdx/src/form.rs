@@ -2,15 +2,15 @@
 
 /// Parameters in the order in which they count: of several with one name the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<(String, String)>);
+pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Reads `a=1&b=2`. A pair that is not well encoded is left out. A semicolon is an ordinary character, so that
     /// several statements may stand in `q` as they are.
-    pub(crate) fn parse(encoded: &[u8]) -> Fields {
+    pub fn parse(encoded: &[u8]) -> Fields {
         let mut fields = Fields::default();
         for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = match memchr::memchr(b'=', pair) {
+            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
                 None => (pair, &pair[pair.len()..]),
             };
@@ -22,29 +22,29 @@ impl Fields {
     }
 
     /// Adds a pair behind the others.
-    pub(crate) fn push(&mut self, name: String, value: String) {
+    pub fn push(&mut self, name: String, value: String) {
         self.0.push((name, value));
     }
 
     /// Adds all pairs of `other` behind the others.
-    pub(crate) fn append(&mut self, other: Fields) {
+    pub fn append(&mut self, other: Fields) {
         self.0.extend(other.0);
     }
 
     /// All pairs as [`Fields::parse`] reads them, every byte of them encoded.
-    pub(crate) fn encode(&self) -> String {
+    pub fn encode(&self) -> String {
         let hex = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
         let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{}={}", hex(name), hex(value))).collect();
         pairs.join("&")
     }
 
     /// The value of a name; empty when it is missing.
-    pub(crate) fn get(&self, name: &str) -> &str {
+    pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|pair| pair.0 == name).map_or("", |pair| &pair.1)
     }
 
     /// Whether the value of a name is the word `true`.
-    pub(crate) fn is_true(&self, name: &str) -> bool {
+    pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == "true"
     }
 }

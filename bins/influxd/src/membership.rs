@@ -1,0 +1,289 @@
+//! How a data node waits to be added to a cluster, is added, and is told to leave: the calls of meta nodes to the port for
+//! calls between nodes, and what clients are answered meanwhile.
+//!
+//! A node that has left is marked so (`meta_node::identity`); the next start empties its directories.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use config::DataNodeConfig;
+use env::Env;
+use http::StatusCode;
+use meta::Incarnation;
+use meta_client::MetaClient;
+use meta_node::gossip::tell_one;
+use meta_node::identity::{self, Files, Member};
+use meta_node::{Announcement, DataAddresses, Enter, Leave};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::node::Addresses;
+use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
+
+/// How long a node that is being added tries to join.
+const ENTER_DEADLINE: Duration = Duration::from_secs(20);
+/// Largest body of such a call, bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// The file that says, in the words of other tools, which meta nodes there are. It is there while the node is a member.
+const CLIENT_JSON: &str = "client.json";
+
+/// Somebody wants this node in a cluster; the answer goes to whoever asked.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) enter: Enter,
+    pub(crate) answer: oneshot::Sender<Result<(), String>>,
+}
+
+/// The node's end of the calls.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) calls: mpsc::Receiver<Call>,
+    /// Turned to true once the node is marked as having left.
+    pub(crate) left: watch::Sender<bool>,
+}
+
+/// What the calls are answered from.
+#[derive(Clone)]
+struct Door {
+    env: Env,
+    meta_dir: PathBuf,
+    addresses: Addresses,
+    meta: Arc<MetaClient>,
+    incarnation: Incarnation,
+    /// A meta node in this process has an identity that stays.
+    has_meta_role: bool,
+    calls: mpsc::Sender<Call>,
+    left: watch::Sender<bool>,
+}
+
+/// The routes `/status`, `/enter` and `/leave`, and the node's end of them.
+pub(crate) fn open(
+    env: &Env,
+    config: &DataNodeConfig,
+    addresses: &Addresses,
+    meta: &Arc<MetaClient>,
+    incarnation: Incarnation,
+    has_meta_role: bool,
+) -> (Router, Membership) {
+    let (calls, received) = mpsc::channel(1);
+    let left = watch::Sender::new(false);
+    let door = Door {
+        env: env.clone(),
+        meta_dir: config.meta_dir.clone(),
+        addresses: addresses.clone(),
+        meta: Arc::clone(meta),
+        incarnation,
+        has_meta_role,
+        calls,
+        left: left.clone(),
+    };
+    let (enter, leave) = (door.clone(), door.clone());
+    let routes = Router::new()
+        .route("/status", axum::routing::get(move || async move { door.status() }))
+        .route("/enter", axum::routing::post(move |body: Bytes| async move { enter.enter(&body).await }))
+        .route("/leave", axum::routing::post(move |body: Bytes| async move { leave.leave(&body).await }))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
+    (routes, Membership { calls: received, left })
+}
+
+impl Door {
+    fn status(&self) -> Response {
+        let data = self.meta.data();
+        let members = data.meta_nodes().filter_map(|node| node.meta.as_ref().map(|role| role.http_addr.clone()));
+        let members: Vec<String> = members.collect();
+        let host = self.addresses.rpc.rsplit_once(':').map_or(self.addresses.rpc.as_str(), |(host, _)| host);
+        let document = serde_json::json!({
+            "nodeType": "data",
+            "hostname": host,
+            "tcpBind": self.addresses.rpc,
+            "tcpAddr": self.addresses.rpc,
+            "httpAddr": self.addresses.http,
+            "nodeStatus": if members.is_empty() { "disjoined" } else { "joined" },
+            "metaAddrs": members,
+            "incarnation": self.incarnation.to_string(),
+        });
+        json(StatusCode::OK, &document)
+    }
+
+    async fn enter(&self, body: &[u8]) -> Response {
+        let Ok(enter) = serde_json::from_slice::<Enter>(body) else {
+            return refusal(StatusCode::BAD_REQUEST, "bad request to join");
+        };
+        let (answer, answered) = oneshot::channel();
+        if self.calls.try_send(Call { enter, answer }).is_err() {
+            return refusal(StatusCode::INTERNAL_SERVER_ERROR, "already joined to cluster");
+        }
+        match answered.await {
+            Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+            Ok(Err(why)) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &why),
+            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the node stopped meanwhile"),
+        }
+    }
+
+    async fn leave(&self, body: &[u8]) -> Response {
+        let wanted = serde_json::from_slice::<Leave>(body).ok();
+        let is_meant = wanted.and_then(|leave| Incarnation::parse(&leave.incarnation)) == Some(self.incarnation);
+        if !is_meant {
+            return refusal(StatusCode::BAD_REQUEST, "this is another node");
+        }
+        if self.has_meta_role {
+            let why = "the node was removed as a data node; it is a meta node, too, and keeps its files until it is \
+                       started with [data] enabled = false";
+            return refusal(StatusCode::CONFLICT, why);
+        }
+        match identity::mark_left(&self.env, &self.meta_dir, Files::NODE).await {
+            Ok(()) => {
+                self.left.send_replace(true);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+}
+
+fn json(status: StatusCode, document: &serde_json::Value) -> Response {
+    (status, [("content-type", "application/json")], format!("{document}\n")).into_response()
+}
+
+fn refusal(status: StatusCode, why: &str) -> Response {
+    json(status, &serde_json::json!({ "error": why }))
+}
+
+/// Waits until a meta node wants this node and the join has worked. What is returned is to be told once the node serves.
+pub(crate) async fn wait_to_be_added(
+    env: &Env,
+    config: &DataNodeConfig,
+    addresses: &Addresses,
+    calls: &mut mpsc::Receiver<Call>,
+) -> anyhow::Result<(Member, oneshot::Sender<Result<(), String>>)> {
+    tracing::info!(
+        "this data node is in no cluster yet and waits; run on a meta node: influxd-ctl add-data {}",
+        addresses.rpc
+    );
+    loop {
+        let Some(Call { enter, answer }) = calls.recv().await else {
+            return Err(anyhow!("the port for calls between nodes was closed"));
+        };
+        let data = DataAddresses {
+            http_addr: addresses.http.clone(),
+            tcp_addr: addresses.rpc.clone(),
+            passive: enter.passive,
+        };
+        let joining = meta_node::join::join_data(env, &config.meta_dir, &enter.meta_servers, data);
+        match tokio::time::timeout(ENTER_DEADLINE, joining).await {
+            Ok(joined) => return Ok((joined?, answer)),
+            Err(_) => {
+                let why = format!("no leader in meta servers: [{}]", enter.meta_servers.join(" "));
+                tracing::warn!(why, "this node was not added");
+                // Whoever asked may have gone.
+                let _ = answer.send(Err(why));
+            }
+        }
+    }
+}
+
+/// What clients are told by a node that is in no cluster: that it is there, and that it can do nothing.
+pub(crate) fn waiting_app() -> Router {
+    Router::new().fallback(|request: Request| async move {
+        let answer = match request.uri().path() {
+            "/ping" | "/status" => StatusCode::NO_CONTENT.into_response(),
+            "/health" => json(
+                StatusCode::OK,
+                &serde_json::json!({
+                    "checks": [],
+                    "message": "waits to be added to a cluster",
+                    "name": "influxdb",
+                    "status": "pass",
+                    "version": COMPATIBLE_VERSION,
+                }),
+            ),
+            _ => refusal(StatusCode::SERVICE_UNAVAILABLE, "not joined to a cluster"),
+        };
+        ([("X-Influxdb-Version", COMPATIBLE_VERSION), ("X-Influxdb-Build", "ENT")], answer)
+    })
+}
+
+/// Empties the directories of a node that has left. A crash on the way is made up for by the next start.
+pub(crate) async fn finish_leaving(env: &Env, config: &DataNodeConfig) -> anyhow::Result<()> {
+    if !identity::has_left(env, &config.meta_dir, Files::NODE).await? {
+        return Ok(());
+    }
+    tracing::info!("this node has left its cluster; its directories are emptied");
+    let (fs, meta_dir) = (Arc::clone(env.fs()), config.meta_dir.clone());
+    let dirs = [config.data_dir.clone(), config.handoff_dir.clone()];
+    let emptying = move || {
+        // The directories stay: each may be the root of a disk.
+        for dir in &dirs {
+            if !fs.exists(dir)? {
+                continue;
+            }
+            for entry in fs.list(dir)? {
+                let path = dir.join(&entry.name);
+                if entry.is_dir { fs.remove_dir_all(&path)? } else { fs.remove_file(&path)? }
+            }
+            fs.sync_dir(dir)?;
+        }
+        for file in [crate::node::CLIENT_FILE, CLIENT_JSON] {
+            let path = meta_dir.join(file);
+            if fs.exists(&path)? {
+                fs.remove_file(&path)?;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    env.blocking(emptying).await.context("empty the directories of a node that has left")?;
+    identity::clear(env, &config.meta_dir, Files::NODE, false).await?;
+    Ok(())
+}
+
+/// Keeps `client.json` in step with the metadata, for ever.
+pub(crate) async fn keep_client_json(env: Env, meta_dir: PathBuf, meta: Arc<MetaClient>) {
+    let mut written: Option<Vec<String>> = None;
+    let mut changes = meta.subscribe();
+    loop {
+        let servers = servers(&meta);
+        if !servers.is_empty() && written.as_ref() != Some(&servers) {
+            match write_client_json(&env, &meta_dir, &servers).await {
+                Ok(()) => written = Some(servers),
+                Err(error) => tracing::warn!(%error, "{CLIENT_JSON} cannot be written"),
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write_client_json(env: &Env, meta_dir: &Path, servers: &[String]) -> std::io::Result<()> {
+    let (fs, path) = (Arc::clone(env.fs()), meta_dir.join(CLIENT_JSON));
+    let text = serde_json::json!({ "MetaServers": servers }).to_string();
+    env.blocking(move || fs.replace(&path, text.as_bytes())).await
+}
+
+fn servers(meta: &MetaClient) -> Vec<String> {
+    let data = meta.data();
+    data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect()
+}
+
+/// Tells meta nodes what this data node runs, one every `interval`, for ever.
+pub(crate) async fn announce(env: Env, addresses: Addresses, meta: Arc<MetaClient>, interval: Duration) {
+    loop {
+        let announcement = Announcement {
+            tcp_addr: addresses.rpc.clone(),
+            http_addr: addresses.http.clone(),
+            http_scheme: "http".to_owned(),
+            time: env.now().0,
+            node_type: "data".to_owned(),
+            status: "joined".to_owned(),
+            context: None,
+            version: CLUSTER_VERSION.to_owned(),
+        };
+        tell_one(&env, &servers(&meta), &announcement).await;
+        tokio::time::sleep(interval).await;
+    }
+}

@@ -1,0 +1,73 @@
+//! The program of a meta node: flags, configuration file, signals.
+
+mod meta_arguments;
+
+use std::process::ExitCode;
+
+use config::{MetaNodeConfig, Program};
+use env::Env;
+use influxd::lookup;
+use influxd::meta_only::MetaOnly;
+use influxd::program::{self, Ended, complain, exit_code, print, signal};
+
+use crate::meta_arguments::{Command, ConfigCommand, Run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = meta_arguments::read();
+    match arguments.command {
+        None => exit_code("run", run(arguments.run)),
+        Some(Command::Run(flags)) => exit_code("run", run(flags)),
+        Some(Command::Config(command)) => exit_code("config", print_config(&command)),
+        Some(Command::Version) => {
+            let (level, release) = (influxd::CLUSTER_VERSION, env!("CARGO_PKG_VERSION"));
+            print(&format!("InfluxDB Meta v{level} (Mainstem {release})\n"));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn print_config(command: &ConfigCommand) -> anyhow::Result<()> {
+    let found = lookup::find(Program::InfluxdMeta, command.config.as_deref())?;
+    if let Some(file) = &found.file {
+        complain(&format!("Merging with configuration at: {}\n", file.display()));
+    }
+    // What would not start is not worth printing.
+    MetaNodeConfig::new(&found.settings, None)?;
+    print(&config::print::print(&found.settings));
+    Ok(())
+}
+
+fn run(flags: Run) -> anyhow::Result<()> {
+    let found = lookup::find(Program::InfluxdMeta, flags.config.as_deref())?;
+    let meta_config = MetaNodeConfig::new(&found.settings, flags.hostname.as_deref())?;
+    let env = Env::real();
+    program::start_log(&env, &meta_config.log_level, &meta_config.log_format);
+    found.log();
+    let serving = serve(env, meta_config, flags.single_server);
+    program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serving))
+}
+
+/// Runs the node until a signal ends it or it cannot go on.
+async fn serve(env: Env, meta_config: MetaNodeConfig, single_server: bool) -> anyhow::Result<()> {
+    let mut node = MetaOnly::start(env.clone(), meta_config.clone(), single_server).await?;
+    loop {
+        let ended = tokio::select! {
+            signal = signal() => {
+                tracing::info!(signal, "Signal received, initializing clean shutdown...");
+                node.stop().await;
+                return Ok(());
+            }
+            ended = node.ended() => ended,
+        };
+        match ended {
+            Ended::Failed(why) => return Err(anyhow::anyhow!(why)),
+            Ended::Left => {
+                node.stop().await;
+                node = MetaOnly::start_again(env.clone(), meta_config.clone(), single_server).await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What nodes say of themselves: which version they run. Nothing is decided by it; operators are shown it.
+//!
+//! Every node tells one meta node at a time, and meta nodes pass on what they know. The time in an announcement is the
+//! clock of the node that it is of: the later one of the same node is the newer one, and one that has been heard before
+//! does not count as a new sign of life, whoever repeats it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use meta::Data;
+use serde::{Deserialize, Serialize};
+
+/// Key of `context` under which a meta node passes on what it knows.
+const GOSSIP: &str = "gossip";
+
+/// What one node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Announcement {
+    /// `host:port` of calls between nodes, or of Raft.
+    pub tcp_addr: String,
+    /// `host:port` of the client API, or of the admin API.
+    pub http_addr: String,
+    /// `http` or `https`.
+    pub http_scheme: String,
+    /// The node's clock, nanoseconds since the epoch.
+    pub time: i64,
+    /// `data` or `meta`.
+    pub node_type: String,
+    /// `joined`.
+    pub status: String,
+    /// What it knows of others; only meta nodes know anything.
+    pub context: Option<BTreeMap<String, Vec<Announcement>>>,
+    /// What it runs, like `1.12.4-c1.12.4`.
+    pub version: String,
+}
+
+/// What a meta node has heard.
+#[derive(Debug, Default)]
+pub(crate) struct Announcements(BTreeMap<String, Heard>);
+
+#[derive(Debug)]
+struct Heard {
+    announcement: Announcement,
+    /// When it was heard first.
+    at: Duration,
+}
+
+impl Announcements {
+    /// Takes note of an announcement and of what it passes on, as far as they are of members. `now` is this node's
+    /// monotonic clock.
+    pub(crate) fn hear(&mut self, mut announcement: Announcement, data: &Data, now: Duration) {
+        let passed_on = announcement.context.take().and_then(|mut context| context.remove(GOSSIP)).unwrap_or_default();
+        for mut other in passed_on {
+            // One level is all there is.
+            other.context = None;
+            self.note(other, data, now);
+        }
+        self.note(announcement, data, now);
+        self.0.retain(|address, _| is_member(data, address));
+    }
+
+    fn note(&mut self, announcement: Announcement, data: &Data, now: Duration) {
+        if !is_member(data, &announcement.tcp_addr) {
+            return;
+        }
+        let known = self.0.get(&announcement.tcp_addr);
+        if known.is_none_or(|known| known.announcement.time < announcement.time) {
+            self.0.insert(announcement.tcp_addr.clone(), Heard { announcement, at: now });
+        }
+    }
+
+    /// What was heard of the node with this address for calls between nodes, at most `age_max` ago.
+    pub(crate) fn of(&self, tcp_addr: &str, now: Duration, age_max: Duration) -> Option<&Announcement> {
+        let heard = self.0.get(tcp_addr)?;
+        (now.saturating_sub(heard.at) <= age_max).then_some(&heard.announcement)
+    }
+
+    /// An announcement of this node's own that passes on what it has heard within `age_max`.
+    pub(crate) fn pass_on(&self, own: Announcement, now: Duration, age_max: Duration) -> Announcement {
+        let fresh = self.0.values().filter(|heard| now.saturating_sub(heard.at) <= age_max);
+        let others = fresh.map(|heard| heard.announcement.clone()).filter(|other| other.tcp_addr != own.tcp_addr);
+        Announcement { context: Some(BTreeMap::from([(GOSSIP.to_owned(), others.collect())])), ..own }
+    }
+}
+
+fn is_member(data: &Data, tcp_addr: &str) -> bool {
+    data.nodes().iter().any(|node| {
+        let meta = node.meta.as_ref().is_some_and(|role| role.tcp_addr == tcp_addr);
+        meta || node.data.as_ref().is_some_and(|role| role.tcp_addr == tcp_addr)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use meta::{Command, Incarnation, LeaderFacts};
+    use model::{MetaIndex, Timestamp};
+
+    use super::*;
+
+    const AGE_MAX: Duration = Duration::from_secs(30);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn members(addresses: &[&str]) -> Data {
+        let mut data = Data::default();
+        for (index, address) in (1..).zip(addresses) {
+            let command = Command::CreateMetaNode {
+                incarnation: Incarnation(u128::from(index)),
+                http_addr: format!("{address}91"),
+                tcp_addr: (*address).to_owned(),
+            };
+            let facts = LeaderFacts { now: Timestamp(0), random: 1, shard_groups_max: 0 };
+            data.apply(MetaIndex(index), &facts, &command).expect("a member");
+        }
+        data
+    }
+
+    fn of(address: &str, time: i64) -> Announcement {
+        let version = format!("v{time}");
+        Announcement { tcp_addr: address.to_owned(), time, version, ..Announcement::default() }
+    }
+
+    #[test]
+    fn what_is_repeated_does_not_stay_young() {
+        let data = members(&["a", "b", "c"]);
+        let mut at_b = Announcements::default();
+        at_b.hear(of("a", 1), &data, seconds(0));
+        assert_eq!(at_b.of("a", seconds(30), AGE_MAX).map(|heard| heard.version.as_str()), Some("v1"));
+        // c has heard it too and goes on telling it.
+        let mut at_c = Announcements::default();
+        at_c.hear(at_b.pass_on(of("b", 9), seconds(20), AGE_MAX), &data, seconds(20));
+        assert!(at_c.of("a", seconds(21), AGE_MAX).is_some() && at_c.of("b", seconds(21), AGE_MAX).is_some());
+        at_b.hear(at_c.pass_on(of("c", 9), seconds(29), AGE_MAX), &data, seconds(29));
+        assert_eq!(at_b.of("a", seconds(31), AGE_MAX), None);
+        // A newer one counts, an older one that comes late does not.
+        at_b.hear(of("a", 3), &data, seconds(40));
+        at_b.hear(of("a", 2), &data, seconds(41));
+        assert_eq!(at_b.of("a", seconds(41), AGE_MAX).map(|heard| heard.version.as_str()), Some("v3"));
+    }
+
+    #[test]
+    fn only_members_are_listened_to() {
+        let mut announcements = Announcements::default();
+        announcements.hear(of("stranger", 1), &members(&["a"]), seconds(0));
+        announcements.hear(of("a", 1), &members(&["a"]), seconds(0));
+        assert_eq!(announcements.0.keys().collect::<Vec<_>>(), ["a"]);
+        announcements.hear(of("b", 1), &members(&["b"]), seconds(1));
+        assert_eq!(announcements.0.keys().collect::<Vec<_>>(), ["b"], "a is gone");
+    }
+
+    #[test]
+    fn announcements_of_data_nodes_have_the_documented_form() {
+        let text = r#"{"tcpAddr":"d:8088","httpAddr":"d:8086","httpScheme":"http","time":5,"nodeType":"data","status":"joined","context":null,"version":"1"}"#;
+        let read: Announcement = serde_json::from_str(text).expect("an announcement");
+        assert_eq!((read.tcp_addr.as_str(), read.context.as_ref()), ("d:8088", None));
+        assert_eq!(serde_json::to_string(&read).expect("json"), text);
+    }
+}

@@ -1,0 +1,376 @@
+//! What operators ask for: adding, removing and replacing nodes, cutting groups, dropping copies, labels.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::{get, post as on_post};
+use env::{Env, TaskHandle};
+use meta::{Command, Incarnation, PolicySpec};
+use meta_node::identity::{Files, has_left};
+use meta_node::{DataAddresses, Enter, JoinRequest, Leave};
+use model::{NodeId, Timestamp};
+use serde_json::{Value, json};
+
+use crate::harness::*;
+use crate::http::{get_json, post};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Posts a form and follows redirects, as `influxd-ctl` does.
+async fn form(address: &str, path: &str, body: &str) -> (u16, String) {
+    let mut at = address.to_owned();
+    loop {
+        let (status, text) = post(&at, path, FORM, body.as_bytes()).await;
+        if status != 307 {
+            return (status, text);
+        }
+        at = eventually("a leader to be sent to", async || {
+            let status = get_json(address, "/show-cluster").await;
+            let members = status["meta"].as_array()?.clone();
+            for member in members {
+                let candidate = member["addr"].as_str()?.to_owned();
+                if post(&candidate, path, FORM, b"").await.0 != 307 {
+                    return Some(candidate);
+                }
+            }
+            None
+        })
+        .await;
+    }
+}
+
+/// The number of the node in an answer that must be one.
+async fn added(address: &str, path: &str, body: &str) -> u64 {
+    let (status, text) = form(address, path, body).await;
+    assert_eq!(status, 200, "{text}");
+    let node: Value = serde_json::from_str(&text).expect("a document");
+    node["id"].as_u64().expect("a number")
+}
+
+fn error(text: &str) -> String {
+    let document: Value = serde_json::from_str(text).unwrap_or_default();
+    document["error"].as_str().unwrap_or(text).to_owned()
+}
+
+/// A data node that does as it is told: registers when it is asked in, and takes another directory when it leaves.
+struct DataNode {
+    address: String,
+    incarnation: Arc<Mutex<Incarnation>>,
+    told: Arc<Mutex<Vec<String>>>,
+    _server: TaskHandle<()>,
+}
+
+impl DataNode {
+    async fn start(root: &std::path::Path, switch: &Switch, name: &str, seed: u128) -> DataNode {
+        let host = Host::new(root, name, switch).await;
+        let address = host.http_addr.clone();
+        let incarnation = Arc::new(Mutex::new(Incarnation(seed)));
+        let joined = Arc::new(Mutex::new(false));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let status = {
+            let (address, incarnation, joined) = (address.clone(), Arc::clone(&incarnation), Arc::clone(&joined));
+            move || async move {
+                let is_joined = *joined.lock().expect("not poisoned");
+                let document = json!({
+                    "nodeType": "data",
+                    "tcpAddr": address,
+                    "httpAddr": "d:8086",
+                    "nodeStatus": if is_joined { "joined" } else { "disjoined" },
+                    "incarnation": incarnation.lock().expect("not poisoned").to_string(),
+                });
+                document.to_string()
+            }
+        };
+        let enter = {
+            let (address, incarnation) = (address.clone(), Arc::clone(&incarnation));
+            let (joined, told) = (Arc::clone(&joined), Arc::clone(&told));
+            move |body: bytes::Bytes| async move {
+                let enter: Enter = serde_json::from_slice(&body).expect("a request");
+                told.lock().expect("not poisoned").push(format!("enter passive={}", enter.passive));
+                let incarnation = *incarnation.lock().expect("not poisoned");
+                let data = DataAddresses { http_addr: "d:8086".to_owned(), tcp_addr: address, passive: enter.passive };
+                let stage = meta_node::join::Stage::Register;
+                let request = JoinRequest { stage, incarnation, id: None, meta: None, data: Some(data) };
+                let (status, text) =
+                    post(&enter.meta_servers[0], "/join", "application/json", &request.to_json()).await;
+                assert_eq!(status, 200, "{text}");
+                *joined.lock().expect("not poisoned") = true;
+            }
+        };
+        let leave = {
+            let (incarnation, told) = (Arc::clone(&incarnation), Arc::clone(&told));
+            move |body: bytes::Bytes| async move {
+                let leave: Leave = serde_json::from_slice(&body).expect("a request");
+                let mut incarnation = incarnation.lock().expect("not poisoned");
+                assert_eq!(leave.incarnation, incarnation.to_string());
+                told.lock().expect("not poisoned").push("leave".to_owned());
+                *incarnation = Incarnation(incarnation.0 + 1);
+                *joined.lock().expect("not poisoned") = false;
+            }
+        };
+        let app =
+            Router::new().route("/status", get(status)).route("/enter", on_post(enter)).route("/leave", on_post(leave));
+        let server = serve(&Env::real(), &address, app).await;
+        DataNode { address, incarnation, told, _server: server }
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.told.lock().expect("not poisoned").clone()
+    }
+}
+
+async fn waiting(root: &std::path::Path, switch: &Switch, names: [&str; 3]) -> [Process; 3] {
+    let [a, b, c] = names;
+    let start = async |name| Host::new(root, name, switch).await.start().await;
+    [start(a).await, start(b).await, start(c).await]
+}
+
+#[tokio::test]
+async fn nodes_that_wait_are_added_to_the_one_that_is_asked_first() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let all = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
+    let [a, b, c] = &all;
+    let addr = |process: &Process| format!("addr={}", process.peer());
+    assert_eq!(added(&a.peer(), "/join", &addr(a)).await, 1);
+    assert_eq!(added(&a.peer(), "/join", &addr(b)).await, 2);
+    assert_eq!(added(&b.peer(), "/join", &addr(c)).await, 3, "through one that does not lead");
+    for process in &all {
+        assert_eq!(process.node.status().peers.len(), 3);
+    }
+    // Again changes nothing, whoever is asked.
+    for (index, process) in (1..).zip(&all) {
+        assert_eq!(added(&c.peer(), "/join", &addr(process)).await, index);
+    }
+    assert_eq!(a.node.data().nodes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_member_of_another_cluster_is_not_added() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [a, b, c] = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
+    b.node.bootstrap().await.expect("forms");
+    let addr = format!("addr={}", b.peer());
+    let want = format!("meta node at \"{}\" is a member of another cluster: leader=b:8088 peers=[b:8088]", b.peer());
+    let (status, text) = form(&a.peer(), "/join", &addr).await;
+    assert_eq!((status, error(&text)), (409, want.clone()));
+    assert_eq!(a.node.id(), None, "it has not formed a cluster for that");
+    c.node.bootstrap().await.expect("forms");
+    let (status, text) = form(&c.peer(), "/join", &addr).await;
+    assert_eq!((status, error(&text)), (409, want));
+}
+
+#[tokio::test]
+async fn data_nodes_are_added_found_replaced_and_removed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let meta = Host::new(temp.path(), "a", &switch).await.start().await;
+    let first = DataNode::start(temp.path(), &switch, "d", 100).await;
+    let second = DataNode::start(temp.path(), &switch, "e", 200).await;
+    let addr = |node: &DataNode| format!("addr={}", node.address);
+    let (status, text) = form(&meta.peer(), "/add-data", &addr(&first)).await;
+    assert_eq!(
+        (status, error(&text)),
+        (400, "data node failed to contact valid meta server in list []".to_owned()),
+        "there is no cluster yet"
+    );
+    meta.node.bootstrap().await.expect("forms");
+    assert_eq!(added(&meta.peer(), "/add-data", &format!("{}&passive=true", addr(&first))).await, 2);
+    assert_eq!(added(&meta.peer(), "/add-data", &addr(&first)).await, 2, "again changes nothing");
+    assert_eq!(first.told(), ["enter passive=true"]);
+    // Another directory takes its place and its number, and stays what it was.
+    let replace = format!("oldAddr={}&newAddr={}", first.address, second.address);
+    assert_eq!(added(&meta.peer(), "/update-data", &replace).await, 2);
+    assert_eq!(second.told(), ["enter passive=true"]);
+    let data = meta.node.data();
+    let node = data.node(NodeId(2)).expect("a member");
+    let role = node.data.as_ref().expect("the role");
+    assert_eq!((node.incarnation, &role.tcp_addr, role.passive), (Incarnation(200), &second.address, true));
+    // It leaves, empties itself and can be added again as somebody else.
+    let (status, text) = form(&meta.peer(), "/remove-data", &addr(&second)).await;
+    assert_eq!((status, text.as_str()), (204, ""));
+    assert_eq!((second.told().last().expect("told").as_str(), meta.node.data().data_nodes().count()), ("leave", 0));
+    assert_eq!(*second.incarnation.lock().expect("not poisoned"), Incarnation(201));
+    assert_eq!(added(&meta.peer(), "/add-data", &addr(&second)).await, 3);
+    // By force it is not asked.
+    let (status, _) = form(&meta.peer(), "/remove-data", &format!("{}&force=true", addr(&second))).await;
+    assert_eq!((status, second.told().len()), (204, 3));
+}
+
+#[tokio::test]
+async fn who_leaves_or_is_removed_waits_to_be_somebody_else() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [a, b, c] = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
+    for process in [&a, &b, &c] {
+        added(&a.peer(), "/join", &format!("addr={}", process.peer())).await;
+    }
+    let leads = leader(&[&a, &b, &c]).await;
+    let [leaves, removed] = match leads.node.id().map(|id| id.0) {
+        Some(1) => [&b, &c],
+        Some(2) => [&a, &c],
+        _ => [&a, &b],
+    };
+    assert_eq!(post(&leaves.peer(), "/leave", FORM, b"").await.0, 204);
+    within("has left", leaves.node.left()).await;
+    assert!(has_left(&Env::real(), &leaves.host.dir, Files::NODE).await.expect("read"));
+    let removing = async {
+        let (status, text) = form(&leads.peer(), "/remove", &format!("httpAddr={}", removed.peer())).await;
+        assert_eq!((status, text.as_str()), (204, ""));
+    };
+    let noticing = within("is told", removed.node.leave_when_dropped());
+    let ((), noticed) = tokio::join!(removing, noticing);
+    noticed.expect("marked");
+    // The last one stays.
+    let (status, text) = form(&leads.peer(), "/remove", &format!("httpAddr={}", leads.peer())).await;
+    assert_eq!((status, error(&text).as_str()), (500, "unable to drop the final node in a cluster"));
+    let (status, text) = post(&leads.peer(), "/leave", FORM, b"").await;
+    assert_eq!((status, error(&text).as_str()), (500, "unable to drop the final node in a cluster"));
+    // Started again it is nobody, and is added as somebody else.
+    let again = match leads.node.id() {
+        Some(NodeId(1)) => b.stop().await.restart().await,
+        _ => a.stop().await.restart().await,
+    };
+    assert_eq!(again.node.id(), None);
+}
+
+#[tokio::test]
+async fn a_single_server_takes_one_of_each() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let alone = Host::new(temp.path(), "a", &switch).await.start_single().await;
+    let other = Host::new(temp.path(), "b", &switch).await.start().await;
+    let data =
+        [DataNode::start(temp.path(), &switch, "d", 100).await, DataNode::start(temp.path(), &switch, "e", 200).await];
+    let refused = (400, "single-server mode: cluster already has a node".to_owned());
+    let (status, text) = form(&alone.peer(), "/join", &format!("addr={}", other.peer())).await;
+    assert_eq!((status, error(&text)), refused);
+    assert_eq!(added(&alone.peer(), "/join", &format!("addr={}", alone.peer())).await, 1);
+    assert_eq!(added(&alone.peer(), "/add-data", &format!("addr={}", data[0].address)).await, 2);
+    let (status, text) = form(&alone.peer(), "/add-data", &format!("addr={}", data[1].address)).await;
+    assert_eq!((status, error(&text)), refused);
+}
+
+#[tokio::test]
+async fn groups_are_cut_copies_dropped_and_shards_listed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let meta = Host::new(temp.path(), "a", &switch).await.start().await;
+    meta.node.bootstrap().await.expect("forms");
+    let first = DataNode::start(temp.path(), &switch, "d", 100).await;
+    let second = DataNode::start(temp.path(), &switch, "e", 200).await;
+    for node in [&first, &second] {
+        added(&meta.peer(), "/add-data", &format!("addr={}", node.address)).await;
+    }
+    let policy = Some(PolicySpec { replica_n: Some(2), ..PolicySpec::automatic() });
+    propose(&[&meta], &Command::CreateDatabase { name: "x".to_owned(), policy, explicit: true }).await;
+    let (database, policy) = ("x".to_owned(), "autogen".to_owned());
+    propose(&[&meta], &Command::CreateShardGroups { database, policy, instants: vec![Timestamp(0)] }).await;
+    let shards = get_json(&meta.peer(), "/show-shards").await;
+    assert_eq!(
+        shards,
+        json!([{
+            "id": 1, "database": "x", "retention-policy": "autogen", "replica-n": 2, "shard-group-id": 1,
+            "start-time": "1969-12-29T00:00:00Z", "end-time": "1970-01-05T00:00:00Z",
+            "expire-time": "0001-01-01T00:00:00Z", "truncated-at": "0001-01-01T00:00:00Z",
+            "owners": [{"id": 2, "tcpAddr": first.address}, {"id": 3, "tcpAddr": second.address}],
+        }])
+    );
+    let remove = |shard: &str| format!("src={}&shard={shard}", first.address);
+    for (body, want) in [
+        (String::new(), "'src' is a required parameter".to_owned()),
+        (format!("src={}", first.address), "'shard' is a required parameter".to_owned()),
+        ("src=nobody:1&shard=1".to_owned(), "unable to find node for \"nobody:1\"".to_owned()),
+        (remove("x"), "error converting shard to int: x".to_owned()),
+        (remove("0"), "invalid parameter value for 'shard': shard id must be greater than 0".to_owned()),
+        (remove("9"), "shard not found for id: 9".to_owned()),
+    ] {
+        let (status, text) = form(&meta.peer(), "/remove-shard", &body).await;
+        assert_eq!((status, error(&text)), (400, want));
+    }
+    assert_eq!(form(&meta.peer(), "/remove-shard", &remove("1")).await, (204, String::new()));
+    let owners = get_json(&meta.peer(), "/show-shards").await[0]["owners"].clone();
+    assert_eq!(owners, json!([{"id": 3, "tcpAddr": second.address}]));
+    let (status, text) = form(&meta.peer(), "/remove-shard", &remove("1")).await;
+    assert_eq!((status, error(&text)), (400, format!("{:?} is not an owner of shard 1", first.address)));
+    let (status, text) = form(&meta.peer(), "/truncate-shards", "delay=5x").await;
+    assert_eq!((status, error(&text)), (400, "time: unknown unit \"x\" in duration \"5x\"".to_owned()));
+    // A group that is in the past is not touched; one that spans now is cut.
+    let now = Env::real().now();
+    let (database, policy) = ("x".to_owned(), "autogen".to_owned());
+    propose(&[&meta], &Command::CreateShardGroups { database, policy, instants: vec![now] }).await;
+    assert_eq!(form(&meta.peer(), "/truncate-shards", "delay=1ms").await.0, 204);
+    let shards = get_json(&meta.peer(), "/show-shards").await;
+    assert_eq!(shards[0]["truncated-at"], "0001-01-01T00:00:00Z");
+    assert_ne!(shards[1]["truncated-at"], "0001-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn versions_and_labels_get_around() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [a, b, c] = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
+    for process in [&a, &b, &c] {
+        added(&a.peer(), "/join", &format!("addr={}", process.peer())).await;
+    }
+    let data = DataNode::start(temp.path(), &switch, "d", 100).await;
+    added(&a.peer(), "/add-data", &format!("addr={}", data.address)).await;
+    let own = json!({"tcpAddr": data.address, "httpAddr": "d:8086", "httpScheme": "https", "time": 1,
+                     "nodeType": "data", "status": "joined", "context": null, "version": "9.9"});
+    assert_eq!(post(&b.peer(), "/announce", "application/json", own.to_string().as_bytes()).await.0, 204);
+    assert_eq!(post(&b.peer(), "/announce", "application/json", b"{").await.0, 400);
+    let labels = json!({"nodeID": 4, "set": {"az": "west", "rack": "1"}, "delete": []});
+    let leads = leader(&[&a, &b, &c]).await;
+    assert_eq!(post(&leads.peer(), "/node-labels", "application/json", labels.to_string().as_bytes()).await.0, 204);
+    let labels = json!({"nodeID": 4, "set": {"az": "east"}, "delete": ["rack"]});
+    assert_eq!(post(&leads.peer(), "/node-labels", "application/json", labels.to_string().as_bytes()).await.0, 204);
+    let unknown = json!({"nodeID": 99, "set": {"az": "east"}});
+    let (status, text) = post(&leads.peer(), "/node-labels", "application/json", unknown.to_string().as_bytes()).await;
+    assert_eq!((status, error(&text).as_str()), (400, "node not found"));
+    for process in [&a, &b, &c] {
+        eventually("all is known everywhere", async || {
+            let cluster = get_json(&process.peer(), "/show-cluster").await;
+            let versions =
+                cluster["meta"].as_array()?.iter().filter(|node| node["version"] == "1.12.4-c1.12.4").count();
+            let node = &cluster["data"][0];
+            let is_known =
+                node["version"] == "9.9" && node["httpScheme"] == "https" && node["labels"] == json!({"az": "east"});
+            (versions == 3 && is_known).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_or_unknown_is_said() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let meta = Host::new(temp.path(), "a", &switch).await.start().await;
+    // Without a cluster.
+    for (path, body, want) in [
+        ("/leave", "", (503, "no leader")),
+        ("/remove", "httpAddr=x:1", (503, "no leader")),
+        ("/remove-data", "addr=x:1", (503, "no leader")),
+        ("/truncate-shards", "", (503, "no leader")),
+    ] {
+        let (status, text) = form(&meta.peer(), path, body).await;
+        assert_eq!((status, error(&text).as_str()), want, "{path}");
+    }
+    meta.node.bootstrap().await.expect("forms");
+    for (path, body, want) in [
+        ("/join", "", (400, "addr is required")),
+        ("/add-data", "", (400, "addr is required")),
+        ("/remove", "", (400, "httpAddr is required")),
+        ("/remove", "httpAddr=x:1", (500, "node not found: x:1")),
+        ("/remove-data", "", (400, "addr is required")),
+        ("/remove-data", "addr=x:1", (400, "node not found: x:1")),
+        ("/update-data", "newAddr=x:1", (400, "oldAddr is required")),
+        ("/update-data", "oldAddr=x:1", (400, "newAddr is required")),
+        ("/update-data", "oldAddr=x:1&newAddr=y:1", (400, "no data node with bind address x:1 exists")),
+        ("/enter", "{\"metaServers\":[\"x:1\"]}", (409, "already joined to cluster")),
+    ] {
+        let (status, text) = form(&meta.peer(), path, body).await;
+        assert_eq!((status, error(&text).as_str()), want, "{path}");
+    }
+    let data = DataNode::start(temp.path(), &switch, "d", 100).await;
+    let (status, text) = form(&meta.peer(), "/join", &format!("addr={}", data.address)).await;
+    assert_eq!((status, error(&text)), (500, format!("{} is not a meta node", data.address)));
+    let (status, text) = form(&meta.peer(), "/add-data", &format!("addr={}", meta.peer())).await;
+    assert_eq!((status, error(&text)), (500, format!("{} is not a data node", meta.peer())));
+    let (status, text) = form(&meta.peer(), "/join", "addr=127.0.0.1:1").await;
+    assert_eq!(status, 500);
+    assert!(error(&text).starts_with("Get http://127.0.0.1:1/status: connect: "), "{text}");
+}
