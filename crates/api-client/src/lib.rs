@@ -7,6 +7,7 @@
 
 mod address;
 mod client;
+mod connection;
 mod document;
 mod encode;
 mod error;
