@@ -7,8 +7,8 @@
 //!
 //! Not here yet: TLS, unix sockets, and the proxies that the environment names; each is refused with a clear error.
 
-mod admin;
 mod address;
+mod admin;
 mod client;
 mod connection;
 mod document;
