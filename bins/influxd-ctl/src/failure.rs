@@ -66,8 +66,8 @@ fn hint(error: &ClientError) -> &'static str {
             "Check that the node runs and that its port can be reached; -bind names the meta node to ask."
         }
         ClientError::TimedOut | ClientError::Broken(_) => {
-            "The operation may still have been carried out: look with 'influxd-ctl show' before you repeat it, and give \
-             it longer with -timeout."
+            "Give it longer with -timeout. A change may still be carried out: look with 'influxd-ctl show' before you \
+             repeat it."
         }
         ClientError::Refused { status: 401, .. } => {
             "Say who you are with -auth-type basic -user <name> -pwd <password>, or with -auth-type jwt -user <name> \

@@ -8,7 +8,7 @@ use clap::Parser;
 
 use crate::document::{DataNode, MetaNode, Status};
 use crate::failure::{self, Failure};
-use crate::members::{add_data_form, or};
+use crate::members::{add_data_form, numbered, or};
 use crate::program::{Ctl, Stopped, at_most, read, read_flags};
 
 #[derive(Parser)]
@@ -182,11 +182,13 @@ fn summary(meta: &Outcome<MetaNode>, data: &Outcome<DataNode>, at: [&str; 2], ve
     };
     let verb = if created.is_some() { "created" } else { "joined" };
     let meta_line = match meta {
-        Outcome::Added(node) => format!("  * Added meta node {} at {}", node.id, or(&node.addr, at[0])),
+        Outcome::Added(node) => format!("  * Added {} at {}", numbered("meta node", node.id), or(&node.addr, at[0])),
         _ => format!("  * No meta node added.{hint}"),
     };
     let data_line = match data {
-        Outcome::Added(node) => format!("  * Added data node {} at {}", node.id, or(&node.tcp_addr, at[1])),
+        Outcome::Added(node) => {
+            format!("  * Added {} at {}", numbered("data node", node.id), or(&node.tcp_addr, at[1]))
+        }
         _ => format!("  * No data node added.{hint}"),
     };
     let next = created.map_or(String::new(), |own| {

@@ -27,7 +27,7 @@ mod tests;
 mod token;
 mod usage;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use env::Env;
@@ -43,9 +43,9 @@ fn main() -> ExitCode {
         Err(error) => return stop(&error),
     };
     let (mut out, mut err, mut input) = (io::stdout(), io::stderr(), io::stdin().lock());
-    let terminal = Terminal::new(&mut out, &mut err, &mut input);
+    let terminal = Terminal::new(&mut out, &mut err, &mut input, io::stdin().is_terminal());
     let surroundings = Surroundings { env: Env::real(), host };
-    runtime.block_on(program::run(&words, surroundings, terminal))
+    ExitCode::from(runtime.block_on(program::run(&words, surroundings, terminal)))
 }
 
 fn stop(error: &io::Error) -> ExitCode {

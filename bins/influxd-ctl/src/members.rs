@@ -13,7 +13,7 @@ pub(crate) async fn add_meta(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), 
     at_most(&arguments, 1)?;
     let body = ctl.post(&ctl.bound()?, "/join", &[("addr", address)]).await?;
     let node: MetaNode = read(&body)?;
-    ctl.terminal.say(format_args!("Added meta node {} at {}", node.id, or(&node.addr, address)))?;
+    ctl.terminal.say(format_args!("Added {} at {}", numbered("meta node", node.id), or(&node.addr, address)))?;
     Ok(())
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn add_data(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), 
     at_most(&arguments, 1)?;
     let body = ctl.post(&ctl.bound()?, "/add-data", &add_data_form(address, flags.passive)).await?;
     let node: DataNode = read(&body)?;
-    ctl.terminal.say(format_args!("Added data node {} at {}", node.id, or(&node.tcp_addr, address)))?;
+    ctl.terminal.say(format_args!("Added {} at {}", numbered("data node", node.id), or(&node.tcp_addr, address)))?;
     Ok(())
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn update_data(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(
     at_most(&arguments, 2)?;
     let body = ctl.post(&ctl.bound()?, "/update-data", &[("oldAddr", old), ("newAddr", new)]).await?;
     let node: DataNode = read(&body)?;
-    ctl.terminal.say(format_args!("Updated data node {} to {}", node.id, or(&node.tcp_addr, new)))?;
+    ctl.terminal.say(format_args!("Updated {} to {}", numbered("data node", node.id), or(&node.tcp_addr, new)))?;
     Ok(())
 }
 
@@ -155,4 +155,9 @@ pub(crate) fn required<'a>(arguments: &'a [String], index: usize, missing: &str)
 /// What the server calls a node, or else what the operator called it.
 pub(crate) fn or<'a>(told: &'a str, asked: &'a str) -> &'a str {
     if told.is_empty() { asked } else { told }
+}
+
+/// A node with its number, if the server told it.
+pub(crate) fn numbered(kind: &str, id: u64) -> String {
+    if id == 0 { kind.to_owned() } else { format!("{kind} {id}") }
 }

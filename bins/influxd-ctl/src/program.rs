@@ -1,7 +1,6 @@
 //! From the words of the command line to a command, and from its failure to an exit code.
 
 use std::io;
-use std::process::ExitCode;
 
 use api_client::{AdminClient, AdminConfig, Authorization, ClientError, Credentials};
 use clap::Parser;
@@ -12,6 +11,9 @@ use crate::failure::Failure;
 use crate::flags::{self, Global, Place, Stop};
 use crate::terminal::Terminal;
 use crate::{join, labels, leave, members, shards, show, token, usage};
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
 
 /// What the program finds where it runs.
 #[derive(Clone, Debug)]
@@ -29,14 +31,14 @@ pub(crate) struct Ctl<'a> {
     authorization: Authorization,
 }
 
-/// Runs the command that `words` name; they are those behind the program's name.
-pub(crate) async fn run(words: &[String], surroundings: Surroundings, mut terminal: Terminal<'_>) -> ExitCode {
+/// Runs the command that `words` name, which are those behind the program's name, and returns the exit code.
+pub(crate) async fn run(words: &[String], surroundings: Surroundings, mut terminal: Terminal<'_>) -> u8 {
     let (global, rest) = match flags::read::<Global>(words, Place::Leading) {
         Ok(read) => read,
         Err(Stop::Help) => return help(&mut terminal),
         Err(Stop::Wrong(why)) => {
             terminal.complain(format_args!("{why}\n\n{}", usage::PROGRAM.trim_end()));
-            return ExitCode::FAILURE;
+            return FAILURE;
         }
     };
     let Some((command, arguments)) = rest.split_first().filter(|(command, _)| *command != "help") else {
@@ -44,27 +46,27 @@ pub(crate) async fn run(words: &[String], surroundings: Surroundings, mut termin
     };
     let Some(usage) = usage::of(command) else {
         terminal.complain(format_args!("unknown command {command:?}\nRun 'influxd-ctl help' for usage"));
-        return ExitCode::FAILURE;
+        return FAILURE;
     };
     let mut ctl = Ctl { authorization: Authorization::None, surroundings, global, terminal };
     match ctl.run(command, arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         Err(Stopped::Help) => {
             ctl.terminal.complain(usage.trim_end());
-            ExitCode::SUCCESS
+            SUCCESS
         }
         Err(Stopped::Failed(failure)) => {
             explain(&mut ctl.terminal, command, usage, failure);
-            ExitCode::FAILURE
+            FAILURE
         }
     }
 }
 
-fn help(terminal: &mut Terminal<'_>) -> ExitCode {
+fn help(terminal: &mut Terminal<'_>) -> u8 {
     match terminal.print(usage::PROGRAM) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => SUCCESS,
         // Nobody to tell.
-        Err(_) => ExitCode::FAILURE,
+        Err(_) => FAILURE,
     }
 }
 
@@ -176,13 +178,14 @@ impl Ctl<'_> {
     }
 }
 
-/// Reads a document. Nothing at all is an empty one.
+/// Reads a document. Nothing at all and `null` are an empty one.
 pub(crate) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Failure> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body)
-        .map_err(|error| Failure::local(format!("operation exited with error: unexpected answer: {error}")))
+    let document: Option<T> = serde_json::from_slice(body)
+        .map_err(|error| Failure::local(format!("operation exited with error: unexpected answer: {error}")))?;
+    Ok(document.unwrap_or_default())
 }
 
 /// Flags and arguments of a command.

@@ -120,32 +120,63 @@ mod tests {
             View::default(),
             DAY,
             expect![[r#"
-            Shards
-            ==========
-            ID  Database  Retention Policy  Desired Replicas  Shard Group  Start                 End                             Expires               Owners
-            7                               0                 0                                                                                       []
-            21  telegraf  autogen           2                 37           2017-01-26T17:00:00Z  2017-01-26T18:00:00Z                                  [{ID:4 TCPAddr:data1:8088} {ID:5 TCPAddr:data2:8088}]
-            22  telegraf  oneday            2                 38           2017-01-26T18:00:00Z  2017-01-26T18:05:36.418734949Z*  2017-01-27T19:00:00Z  [{ID:4 TCPAddr:data1:8088}]
-        "#]],
+                Shards
+                ==========
+                ID  Database  Retention Policy  Desired Replicas  Shard Group  Start                 End                              Expires               Owners
+                7                               0                 0                                                                                         []
+                21  telegraf  autogen           2                 37           2017-01-26T17:00:00Z  2017-01-26T18:00:00Z                                   [{ID:4 TCPAddr:data1:8088} {ID:5 TCPAddr:data2:8088}]
+                22  telegraf  oneday            2                 38           2017-01-26T18:00:00Z  2017-01-26T18:05:36.418734949Z*  2017-01-27T19:00:00Z  [{ID:4 TCPAddr:data1:8088}]
+            "#]],
         );
     }
 
     #[test]
     fn old_scripts_get_owners_without_names() {
         let view = View { legacy_owners: true, ..View::default() };
-        check(view, "2018-01-01T00:00:00Z", expect![[r#""#]]);
+        check(
+            view,
+            "2018-01-01T00:00:00Z",
+            expect![[r#"
+            Shards
+            ==========
+            ID  Database  Retention Policy  Desired Replicas  Shard Group  Start                 End                   Expires  Owners
+            7                               0                 0                                                                 []
+            21  telegraf  autogen           2                 37           2017-01-26T17:00:00Z  2017-01-26T18:00:00Z           [{4 data1:8088} {5 data2:8088}]
+        "#]],
+        );
     }
 
     #[test]
     fn owners_tell_of_their_copies() {
         let view = View { verbose: true, ..View::default() };
-        check(view, DAY, expect![[r#""#]]);
+        check(
+            view,
+            DAY,
+            expect![[r#"
+            Shards
+            ==========
+            ID  Database  Retention Policy  Desired Replicas  Shard Group  Start                 End                              Expires               Owners
+            7                               0                 0                                                                                         []
+            21  telegraf  autogen           2                 37           2017-01-26T17:00:00Z  2017-01-26T18:00:00Z                                   [{ID:4 TCPAddr:data1:8088 State:cold LastModified:2017-01-26T18:00:01.25Z Size:8054 Err:nil} {ID:5 TCPAddr:data2:8088 State:hot LastModified:0001-01-01T00:00:00Z Size:0 Err:nil}]
+            22  telegraf  oneday            2                 38           2017-01-26T18:00:00Z  2017-01-26T18:05:36.418734949Z*  2017-01-27T19:00:00Z  [{ID:4 TCPAddr:data1:8088 State: LastModified:0001-01-01T00:00:00Z Size:0 Err:not found}]
+        "#]],
+        );
     }
 
     #[test]
     fn shards_that_disks_and_metadata_do_not_agree_about() {
         let view = View { missing: true, ..View::default() };
-        check(view, DAY, expect![[r#""#]]);
+        check(
+            view,
+            DAY,
+            expect![[r#"
+            Shards
+            ==========
+            ID  Database  Retention Policy  Desired Replicas  Shard Group  Start                 End                              Expires               Owners
+            7                               0                 0                                                                                         []
+            22  telegraf  oneday            2                 38           2017-01-26T18:00:00Z  2017-01-26T18:05:36.418734949Z*  2017-01-27T19:00:00Z  [{ID:4 TCPAddr:data1:8088}]
+        "#]],
+        );
     }
 
     #[test]
