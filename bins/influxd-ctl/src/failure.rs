@@ -50,14 +50,16 @@ impl Failure {
 /// What went wrong with a request, in one line. Scripts tell a server that refused (`exited`) from one that did not
 /// answer (`timed out`).
 pub(crate) fn text(error: &ClientError, timeout: Duration) -> String {
-    match error {
+    let text = match error {
         ClientError::Refused { .. } | ClientError::BadAnswer(_) => format!("operation exited with error: {error}"),
         ClientError::Unreachable { .. } | ClientError::Broken(_) => format!("operation timed out with error: {error}"),
         ClientError::TimedOut => {
             format!("operation timed out with error: no answer within {}", print_duration(timeout))
         }
         ClientError::Address(..) | ClientError::NotYet(_) | ClientError::NoTls => error.to_string(),
-    }
+    };
+    // Texts of servers, which must not move the cursor of a terminal.
+    text.replace(|char: char| char.is_control(), "\u{fffd}")
 }
 
 fn hint(error: &ClientError) -> &'static str {

@@ -49,9 +49,14 @@ pub(crate) enum Place {
     Anywhere,
 }
 
+/// A duration, in the units of configuration files.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    config::text::parse_duration(text)
+}
+
 /// A duration that is not zero.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
-    let duration = config::text::parse_duration(text)?;
+    let duration = duration(text)?;
     if duration.is_zero() { Err("must be greater than 0".to_owned()) } else { Ok(duration) }
 }
 

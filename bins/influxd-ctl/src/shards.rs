@@ -6,13 +6,14 @@ use clap::Parser;
 use stdx::human::print_duration;
 
 use crate::failure::Failure;
+use crate::flags::duration;
 use crate::members::required;
 use crate::program::{Ctl, NoFlags, Stopped, at_most, none_left, read_flags};
 
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, args_override_self = true)]
 struct Truncate {
-    #[arg(long, default_value = "1m", value_parser = config::text::parse_duration)]
+    #[arg(long, default_value = "1m", value_parser = duration)]
     delay: Duration,
 }
 

@@ -141,6 +141,7 @@ async fn refusals_are_told() {
         ("POST /join", r#"409 {"error":"meta node at \"a:8091\" is a member of another cluster"}"#),
         ("POST /join", "404 404 page not found"),
         ("POST /join", "500"),
+        ("POST /join", "400 {\"error\":\"a\\u001b[2Jb\\nc\"}"),
         ("POST /join", "200 hello"),
         ("POST /join", "307 leader"),
     ];
@@ -157,6 +158,8 @@ async fn refusals_are_told() {
         ! add-meta: operation exited with error: 404 page not found
         exit 1
         ! add-meta: operation exited with error: status 500
+        exit 1
+        ! add-meta: operation exited with error: a�[2Jb�c
         exit 1
         ! add-meta: operation exited with error: unexpected answer: expected value at line 1 column 1
         exit 1
