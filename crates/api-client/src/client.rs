@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use env::Env;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::connection;
 use crate::document::Document;
-use crate::encode::{base64, push_pair};
+use crate::encode::push_pair;
 use crate::error::ClientError;
 
 /// Longest document of an answer; a server sends far shorter ones unless it is asked for enormous chunks.
@@ -222,7 +222,7 @@ impl Client {
                 },
             }
         }
-        let mut sender = self.connect().await?;
+        let mut sender = connection::open(&self.env, &self.config.address, self.config.connect_timeout).await?;
         let response = sender.send_request(request).await?;
         *self.idle.lock().await = Some(sender);
         Ok(response)
@@ -247,29 +247,10 @@ impl Client {
         if let Some(content_type) = content_type {
             builder = builder.header(CONTENT_TYPE, content_type);
         }
-        if let Some(Credentials { username, password }) = &self.config.credentials {
-            let text = format!("Basic {}", base64(format!("{username}:{password}").as_bytes()));
-            let mut value = HeaderValue::from_str(&text).expect("base64 is ASCII");
-            value.set_sensitive(true);
-            builder = builder.header(AUTHORIZATION, value);
+        if let Some(credentials) = &self.config.credentials {
+            builder = builder.header(AUTHORIZATION, connection::basic(credentials));
         }
         builder.body(Full::new(body)).map_err(bad)
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-        let address = self.config.address.authority();
-        let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
-        let stream = match timeout(self.config.connect_timeout, self.env.connect(&address)).await {
-            Ok(connected) => connected.map_err(unreachable)?,
-            Err(_) => return Err(unreachable(std::io::ErrorKind::TimedOut.into())),
-        };
-        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
-        self.env.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "connection ended");
-            }
-        });
-        Ok(sender)
     }
 }
 
@@ -290,22 +271,11 @@ async fn refusal(response: Response<Incoming>) -> ClientError {
         Ok(body) => body,
         Err(error) => return error,
     };
-    let text = Document::parse(&body).ok().and_then(|document| document.error);
-    let text =
-        text.unwrap_or_else(|| if body.is_empty() { format!("status {status}") } else { body.trim_end().to_owned() });
-    ClientError::Refused { status, text, body }
+    connection::refusal(status, body)
 }
 
-async fn read_text(mut body: Incoming) -> Result<String, ClientError> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            if bytes.len() + data.len() > TEXT_BYTES_MAX {
-                return Err(ClientError::BadAnswer("the answer is too long".to_owned()));
-            }
-            bytes.extend_from_slice(&data);
-        }
-    }
+async fn read_text(body: Incoming) -> Result<String, ClientError> {
+    let bytes = connection::read_body(body, TEXT_BYTES_MAX).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -13,6 +13,10 @@ pub enum ClientError {
     #[error("{0} is not supported yet")]
     NotYet(&'static str),
 
+    /// The address wants TLS; another one must be used.
+    #[error("TLS is not available in this release")]
+    NoTls,
+
     /// Nobody answers there; nothing was sent.
     #[error("dial tcp {address}: {source}")]
     Unreachable {

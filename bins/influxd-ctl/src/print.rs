@@ -1,0 +1,10 @@
+//! Documents to text. Everything here is a function of its arguments.
+
+pub(crate) mod cluster;
+pub(crate) mod shards;
+mod table;
+
+use table::table;
+
+/// What stands below a title.
+const LINE: &str = "==========";
