@@ -51,7 +51,7 @@ pub(crate) enum Place {
 
 /// A duration, in the units of configuration files.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    config::text::parse_duration(text)
+    stdx::human::parse_duration(text)
 }
 
 /// A duration that is not zero.
