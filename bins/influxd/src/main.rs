@@ -49,6 +49,7 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let env = Env::real();
     program::start_log(&env, &node_config.log_level, &node_config.log_format);
     found.log();
+    program::warn(&node_config.cluster_auth.warnings());
     program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serve(env, node_config)))
 }
 

@@ -14,12 +14,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use config::DataNodeConfig;
 use env::Env;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use meta::Incarnation;
 use meta_client::MetaClient;
-use meta_node::gossip::tell_one;
+use meta_node::gossip::{tell_all, tell_one};
 use meta_node::identity::{self, Files, Member};
 use meta_node::{Announcement, DataAddresses, Enter, Leave};
+use rpc::ClusterAuth;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::node::Addresses;
@@ -57,6 +58,7 @@ struct Door {
     incarnation: Incarnation,
     /// A meta node in this process has an identity that stays.
     has_meta_role: bool,
+    auth: ClusterAuth,
     calls: mpsc::Sender<Call>,
     left: watch::Sender<bool>,
 }
@@ -69,6 +71,7 @@ pub(crate) fn open(
     meta: &Arc<MetaClient>,
     incarnation: Incarnation,
     has_meta_role: bool,
+    auth: &ClusterAuth,
 ) -> (Router, Membership) {
     let (calls, received) = mpsc::channel(1);
     let left = watch::Sender::new(false);
@@ -79,14 +82,25 @@ pub(crate) fn open(
         meta: Arc::clone(meta),
         incarnation,
         has_meta_role,
+        auth: auth.clone(),
         calls,
         left: left.clone(),
     };
     let (enter, leave) = (door.clone(), door.clone());
     let routes = Router::new()
         .route("/status", axum::routing::get(move || async move { door.status() }))
-        .route("/enter", axum::routing::post(move |body: Bytes| async move { enter.enter(&body).await }))
-        .route("/leave", axum::routing::post(move |body: Bytes| async move { leave.leave(&body).await }))
+        .route(
+            "/enter",
+            axum::routing::post(
+                move |headers: HeaderMap, body: Bytes| async move { enter.enter(&headers, &body).await },
+            ),
+        )
+        .route(
+            "/leave",
+            axum::routing::post(
+                move |headers: HeaderMap, body: Bytes| async move { leave.leave(&headers, &body).await },
+            ),
+        )
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
     (routes, Membership { calls: received, left })
 }
@@ -110,7 +124,17 @@ impl Door {
         json(StatusCode::OK, &document)
     }
 
-    async fn enter(&self, body: &[u8]) -> Response {
+    fn no_proof(&self, why: &str) -> String {
+        format!(
+            "{} does not trust who asks: {why}; is the secret of the cluster the same on all nodes?",
+            self.addresses.rpc
+        )
+    }
+
+    async fn enter(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+        if let Err(why) = self.auth.check_headers(headers) {
+            return refusal(StatusCode::UNAUTHORIZED, &self.no_proof(&why));
+        }
         let Ok(enter) = serde_json::from_slice::<Enter>(body) else {
             return refusal(StatusCode::BAD_REQUEST, "bad request to join");
         };
@@ -125,7 +149,10 @@ impl Door {
         }
     }
 
-    async fn leave(&self, body: &[u8]) -> Response {
+    async fn leave(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+        if let Err(why) = self.auth.check_headers(headers) {
+            return refusal(StatusCode::UNAUTHORIZED, &self.no_proof(&why));
+        }
         let wanted = serde_json::from_slice::<Leave>(body).ok();
         let is_meant = wanted.and_then(|leave| Incarnation::parse(&leave.incarnation)) == Some(self.incarnation);
         if !is_meant {
@@ -157,6 +184,7 @@ fn refusal(status: StatusCode, why: &str) -> Response {
 /// Waits until a meta node wants this node and the join has worked. What is returned is to be told once the node serves.
 pub(crate) async fn wait_to_be_added(
     env: &Env,
+    auth: &ClusterAuth,
     config: &DataNodeConfig,
     addresses: &Addresses,
     calls: &mut mpsc::Receiver<Call>,
@@ -174,7 +202,7 @@ pub(crate) async fn wait_to_be_added(
             tcp_addr: addresses.rpc.clone(),
             passive: enter.passive,
         };
-        let joining = meta_node::join::join_data(env, &config.meta_dir, &enter.meta_servers, data);
+        let joining = meta_node::join::join_data(env, auth, &config.meta_dir, &enter.meta_servers, data);
         match tokio::time::timeout(ENTER_DEADLINE, joining).await {
             Ok(joined) => return Ok((joined?, answer)),
             Err(_) => {
@@ -270,20 +298,27 @@ fn servers(meta: &MetaClient) -> Vec<String> {
     data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect()
 }
 
-/// Tells meta nodes what this data node runs, one every `interval`, for ever.
-pub(crate) async fn announce(env: Env, addresses: Addresses, meta: Arc<MetaClient>, interval: Duration) {
+/// Tells meta nodes what this data node runs: all of them at first, then one every `interval`, for ever.
+pub(crate) async fn announce(
+    env: Env,
+    auth: ClusterAuth,
+    addresses: Addresses,
+    meta: Arc<MetaClient>,
+    interval: Duration,
+) {
+    let announcement = || Announcement {
+        tcp_addr: addresses.rpc.clone(),
+        http_addr: addresses.http.clone(),
+        http_scheme: "http".to_owned(),
+        time: env.now().0,
+        node_type: "data".to_owned(),
+        status: "joined".to_owned(),
+        context: None,
+        version: CLUSTER_VERSION.to_owned(),
+    };
+    tell_all(&env, &auth, &servers(&meta), &announcement()).await;
     loop {
-        let announcement = Announcement {
-            tcp_addr: addresses.rpc.clone(),
-            http_addr: addresses.http.clone(),
-            http_scheme: "http".to_owned(),
-            time: env.now().0,
-            node_type: "data".to_owned(),
-            status: "joined".to_owned(),
-            context: None,
-            version: CLUSTER_VERSION.to_owned(),
-        };
-        tell_one(&env, &servers(&meta), &announcement).await;
         tokio::time::sleep(interval).await;
+        tell_one(&env, &auth, &servers(&meta), &announcement()).await;
     }
 }

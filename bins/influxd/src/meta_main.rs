@@ -46,6 +46,7 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let env = Env::real();
     program::start_log(&env, &meta_config.log_level, &meta_config.log_format);
     found.log();
+    program::warn(&meta_config.cluster_auth.warnings());
     let serving = serve(env, meta_config, flags.single_server);
     program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serving))
 }

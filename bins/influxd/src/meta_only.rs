@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cluster::{MetaEndpoint, ShardServer};
-use config::MetaNodeConfig;
+use config::{ClusterAuthConfig, MetaNodeConfig};
 use env::{Env, TaskHandle};
 use meta_node::http::HttpConfig;
 use meta_node::identity::Files;
 use meta_node::{MetaConfig, MetaNode, Timeouts};
-use rpc::Channels;
+use rpc::{Channels, ClusterAuth};
 use tokio::sync::watch;
 
 use crate::link::RemoteMeta;
@@ -60,7 +60,11 @@ impl MetaOnly {
     /// # Errors
     /// What stops a node from starting, in a sentence.
     pub async fn start(env: Env, config: MetaNodeConfig, single_server: bool) -> anyhow::Result<MetaOnly> {
+        let (http_addr, raft_addr) = (config.advertised(&config.http_bind), config.advertised(&config.raft_bind));
+        let own = vec![raft_addr.clone(), http_addr.clone()];
+        let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
         let meta_config = MetaConfig {
+            auth: auth.clone(),
             files: Files::META_ONLY,
             single_server,
             gossip_interval: config.gossip_interval,
@@ -70,24 +74,20 @@ impl MetaOnly {
             propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
             shard_groups_max: u32::try_from(config.shard_groups_max).unwrap_or(u32::MAX),
             snapshot_entries: SNAPSHOT_ENTRIES,
-            ..MetaConfig::new(
-                config.dir.clone(),
-                config.advertised(&config.http_bind),
-                config.advertised(&config.raft_bind),
-            )
+            ..MetaConfig::new(config.dir.clone(), http_addr, raft_addr)
         };
         let (stop, stopped) = watch::channel(false);
         let raft_listener = listen(&env, "[meta] bind-address", &config.raft_bind).await?;
         let http_listener = listen(&env, "[meta] http-bind-address", &config.http_bind).await?;
-        let channels = Arc::new(Channels::new(env.clone(), DIAL_TIMEOUT));
+        let channels = Arc::new(Channels::new(env.clone(), auth.clone(), DIAL_TIMEOUT));
         let transport = Arc::new(RaftOverRpc::new(Arc::clone(&channels)));
         let node = MetaNode::start(env.clone(), meta_config, transport).await?;
         let endpoint: Arc<dyn MetaEndpoint> =
             Arc::new(LocalMeta::new(node.clone(), RemoteMeta::new(channels, Vec::new())));
         let server = ShardServer::new(env.clone(), Some(endpoint));
         let mut tasks = vec![
-            serve(&env, raft_listener, rpc::server::routes(server.clone()), &stopped),
-            serve(&env, http_listener, admin_app(&node, server), &stopped),
+            serve(&env, raft_listener, rpc::server::routes(server.clone(), auth), &stopped),
+            serve(&env, http_listener, admin_app(&node, server, &config.cluster_auth), &stopped),
             env.spawn(node.clone().run_gossip()),
         ];
         if single_server {
@@ -128,9 +128,13 @@ impl MetaOnly {
 }
 
 /// The admin API, and on the same port the calls of data nodes to the metadata service.
-pub(crate) fn admin_app(node: &MetaNode, server: ShardServer) -> axum::Router {
-    let config = HttpConfig { version: COMPATIBLE_VERSION.to_owned() };
-    rpc::server::routes(server).merge(meta_node::http::router(node.clone(), config))
+pub(crate) fn admin_app(node: &MetaNode, server: ShardServer, auth: &ClusterAuthConfig) -> axum::Router {
+    let config = HttpConfig {
+        version: COMPATIBLE_VERSION.to_owned(),
+        auth_enabled: auth.admin_auth_enabled,
+        shared_secret: auth.shared_secret.clone(),
+    };
+    rpc::server::routes(server, node.config().auth.clone()).merge(meta_node::http::router(node.clone(), config))
 }
 
 async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Result<env::Listener> {

@@ -16,7 +16,7 @@ use cluster::shard_server::Parts;
 use cluster::{
     HybridClock, LocalShards, MetaEndpoint, Peers, PointsWriter, QueryLimits, Repair, ShardServer, Statements, expire,
 };
-use config::{DataNodeConfig, Mode};
+use config::{ClusterAuthConfig, DataNodeConfig, Mode};
 use env::{DirLock, Env, TaskHandle};
 use hinted_handoff::Queues;
 use http_api::config as http_limits;
@@ -25,7 +25,7 @@ use meta_client::{MetaClient, MetaLink};
 use meta_node::identity::{self, Files};
 use meta_node::{DataAddresses, MetaConfig, MetaNode, Timeouts};
 use model::NodeId;
-use rpc::Channels;
+use rpc::{Channels, ClusterAuth};
 use storage::{Store, StoreConfig};
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
@@ -111,7 +111,9 @@ impl Node {
         let lock = lock_metadata(&env, &config, &roles).await?;
         let handoff = open_handoff(&env, &config).await?;
         let store = open_store(&env, &config, &roles).await?;
-        let channels = Arc::new(Channels::new(env.clone(), config.dial_timeout));
+        let own = vec![addresses.rpc.clone(), addresses.meta_http.clone()];
+        let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
+        let channels = Arc::new(Channels::new(env.clone(), auth.clone(), config.dial_timeout));
         let remote = RemoteMeta::new(Arc::clone(&channels), Vec::new());
         let meta_node = match roles.meta {
             true => Some(start_meta_node(&env, &config, &addresses, &channels).await?),
@@ -134,30 +136,41 @@ impl Node {
             None => identity::incarnation(&env, &config.meta_dir, Files::NODE).await?,
         };
         let (routes, mut membership) =
-            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some());
-        background.push(serve(&env, listener, rpc::server::routes(server.clone()).merge(routes), &stopped));
+            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some(), &auth);
+        background.push(serve(
+            &env,
+            listener,
+            rpc::server::routes(server.clone(), auth.clone()).merge(routes),
+            &stopped,
+        ));
         // A data node that is added by operators leaves this port to a meta node on the same machine.
         if !roles.is_added() {
             let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
-            let app = admin_app(&meta_node, &meta, &env, endpoint);
+            let app = admin_app(&meta_node, &meta, &env, endpoint, &config.cluster_auth);
             background.push(serve(&env, listener, app, &stopped));
         }
 
         let mut added = None;
         let id = match roles.waits {
             true => {
-                let (id, whom) = wait_to_be_added(&env, &config, &addresses, &mut membership, &meta).await?;
+                let (id, whom) = wait_to_be_added(&env, &config, &addresses, &mut membership, &meta, &auth).await?;
                 added = Some(whom);
                 id
             }
-            false => become_member(&env, &config, &roles, &addresses, meta_node.as_ref(), &meta).await?,
+            false => become_member(&env, &config, &roles, &addresses, meta_node.as_ref(), &meta, &auth).await?,
         };
+        auth.belongs_to(meta.data().cluster_id(), id.0);
         background.push(env.spawn(Arc::clone(&meta).run()));
         match &meta_node {
             Some(node) => background.push(env.spawn(node.clone().run_gossip())),
             None => {
-                let announcing =
-                    membership::announce(env.clone(), addresses.clone(), Arc::clone(&meta), config.gossip_interval);
+                let announcing = membership::announce(
+                    env.clone(),
+                    auth.clone(),
+                    addresses.clone(),
+                    Arc::clone(&meta),
+                    config.gossip_interval,
+                );
                 background.push(env.spawn(announcing));
                 let keeping = membership::keep_client_json(env.clone(), config.meta_dir.clone(), Arc::clone(&meta));
                 background.push(env.spawn(keeping));
@@ -362,6 +375,7 @@ async fn start_meta_node(
 ) -> anyhow::Result<MetaNode> {
     let meta_config = MetaConfig {
         version: CLUSTER_VERSION.to_owned(),
+        auth: channels.auth().clone(),
         timeouts: Timeouts::from_keys(config.heartbeat_timeout, config.election_timeout),
         propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
         shard_groups_max: u32::try_from(config.shard_groups_max).unwrap_or(u32::MAX),
@@ -397,9 +411,10 @@ fn admin_app(
     meta: &Arc<MetaClient>,
     env: &Env,
     endpoint: Option<Arc<dyn MetaEndpoint>>,
+    auth: &ClusterAuthConfig,
 ) -> Router {
     match meta_node {
-        Some(node) => meta_only::admin_app(node, ShardServer::new(env.clone(), endpoint)),
+        Some(node) => meta_only::admin_app(node, ShardServer::new(env.clone(), endpoint), auth),
         None => {
             let meta = Arc::clone(meta);
             meta_node::http::redirect_router(Arc::new(move || {
@@ -417,6 +432,7 @@ async fn wait_to_be_added(
     addresses: &Addresses,
     membership: &mut Membership,
     meta: &Arc<MetaClient>,
+    auth: &ClusterAuth,
 ) -> anyhow::Result<(NodeId, oneshot::Sender<Result<(), String>>)> {
     let (added, stopped) = watch::channel(false);
     let mut waiting = None;
@@ -424,8 +440,8 @@ async fn wait_to_be_added(
         let listener = listen(env, "[http] bind-address", &config.http_bind).await?;
         waiting = Some(serve(env, listener, membership::waiting_app(), &stopped));
     }
-    let (member, whom) = membership::wait_to_be_added(env, config, addresses, &mut membership.calls).await?;
-    let data = meta_node::join::fetch_data(env, &member.meta_servers, model::MetaIndex(1)).await;
+    let (member, whom) = membership::wait_to_be_added(env, auth, config, addresses, &mut membership.calls).await?;
+    let data = meta_node::join::fetch_data(env, auth, &member.meta_servers, model::MetaIndex(1)).await;
     meta.install(data).await;
     added.send_replace(true);
     if let Some(waiting) = waiting {
@@ -443,6 +459,7 @@ async fn become_member(
     addresses: &Addresses,
     meta_node: Option<&MetaNode>,
     meta: &Arc<MetaClient>,
+    auth: &ClusterAuth,
 ) -> anyhow::Result<NodeId> {
     let data = roles.data.then(|| DataAddresses {
         http_addr: addresses.http.clone(),
@@ -450,7 +467,7 @@ async fn become_member(
         passive: false,
     });
     let Some(node) = meta_node else {
-        return join_as_data(env, config, roles, data, meta).await;
+        return join_as_data(env, auth, config, roles, data, meta).await;
     };
     if let Some(id) = node.id() {
         if !roles.join.is_empty() {
@@ -473,16 +490,17 @@ async fn become_member(
 
 async fn join_as_data(
     env: &Env,
+    auth: &ClusterAuth,
     config: &DataNodeConfig,
     roles: &Roles,
     data: Option<DataAddresses>,
     meta: &Arc<MetaClient>,
 ) -> anyhow::Result<NodeId> {
     let data = data.ok_or_else(|| anyhow!("either Meta, Data, or both must be enabled"))?;
-    let member = meta_node::join::join_data(env, &config.meta_dir, &roles.join, data).await?;
+    let member = meta_node::join::join_data(env, auth, &config.meta_dir, &roles.join, data).await?;
     if meta.data().node(member.id).is_none() {
         let peers = if member.meta_servers.is_empty() { &roles.join } else { &member.meta_servers };
-        meta.install(meta_node::join::fetch_data(env, peers, model::MetaIndex(1)).await).await;
+        meta.install(meta_node::join::fetch_data(env, auth, peers, model::MetaIndex(1)).await).await;
     }
     Ok(member.id)
 }

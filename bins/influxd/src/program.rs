@@ -66,6 +66,11 @@ pub fn start_log(env: &Env, level: &str, format: &str) {
     telemetry::log::init(level, format, Box::new(move || env.now().0), Box::new(std::io::stderr()));
 }
 
+/// Tells the log what an operator should know.
+pub fn warn(texts: &[String]) {
+    texts.iter().for_each(|text| tracing::warn!("{text}"));
+}
+
 /// Runs `work` with the number of the process in the file that init scripts look for, if they name one.
 ///
 /// # Errors

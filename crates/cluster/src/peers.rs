@@ -16,10 +16,9 @@ use meta_client::MetaClient;
 use model::{NodeId, ShardId};
 use parking_lot::Mutex;
 use rpc::peer::peer_client::PeerClient;
-use rpc::{CallError, Channels, Lane, call};
+use rpc::{CallError, Channels, Connection, Lane, call};
 use telemetry::{Counter, Metrics};
 use tokio::sync::{Notify, broadcast};
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 use wire::v1;
 
@@ -152,7 +151,7 @@ impl Peers {
     /// See [`PeerError`]; at once when the node is down.
     pub async fn call<T, F, Fut>(&self, node: NodeId, lane: Lane, deadline: Duration, method: F) -> Result<T, PeerError>
     where
-        F: FnOnce(PeerClient<Channel>) -> Fut,
+        F: FnOnce(PeerClient<Connection>) -> Fut,
         Fut: Future<Output = Result<Response<T>, Status>>,
     {
         let address = self.address(node)?;
@@ -180,7 +179,7 @@ impl Peers {
         request: v1::SelectRequest,
     ) -> Result<Bytes, PeerError> {
         let peers = Arc::clone(self);
-        let whole = async move |mut peer: PeerClient<Channel>| {
+        let whole = async move |mut peer: PeerClient<Connection>| {
             let mut pieces = peer.select(request).await?.into_inner();
             let mut joined = BytesMut::new();
             while let Some(piece) = pieces.message().await? {

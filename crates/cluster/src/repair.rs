@@ -214,7 +214,7 @@ impl Repair {
             cells: cells.to_vec(),
         };
         let (env, local, fetched) = (self.env.clone(), Arc::clone(&self.local), self.fetched.clone());
-        let apply = async move |mut peer: rpc::peer::peer_client::PeerClient<tonic::transport::Channel>| {
+        let apply = async move |mut peer: rpc::peer::peer_client::PeerClient<rpc::Connection>| {
             let mut replies = peer.export(request).await?.into_inner();
             while let Some(reply) = replies.message().await? {
                 if let Some(fault) = reply.fault {

@@ -3,11 +3,12 @@
 //! `keys` lists every key of every generation of the file, with its type and default: the one table from which files
 //! are checked, environment names are made, samples are printed and values are looked up. `file` reads TOML into
 //! [`Settings`], `env_vars` puts the environment over them, `data_node` and `meta_node` turn
-//! them into the structs of `influxd` and `influxd-meta`; `check` is what both look at.
+//! them into the structs of `influxd` and `influxd-meta`; `check` and `cluster_auth` are what both look at.
 //!
 //! This crate reads no files and no environment itself: the programs hand both in.
 
 mod check;
+pub mod cluster_auth;
 pub mod data_node;
 pub mod env_vars;
 pub mod file;
@@ -18,6 +19,7 @@ pub mod print;
 pub mod text;
 
 pub use check::InvalidConfig;
+pub use cluster_auth::ClusterAuthConfig;
 pub use data_node::{DataNodeConfig, Mode};
 pub use file::{ConfigError, Settings, Warning};
 pub use keys::Program;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::check::{InvalidConfig, address, advertised, check_supported, count, hostname, one_of, positive, refusal};
+use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
 
 /// Shortest `gossip-frequency`.
@@ -14,6 +15,8 @@ const GOSSIP_INTERVAL_MIN: Duration = Duration::from_millis(250);
 pub struct MetaNodeConfig {
     /// The name that other nodes reach this one by.
     pub hostname: String,
+    /// How nodes prove to each other that they belong together.
+    pub cluster_auth: ClusterAuthConfig,
     /// Metadata directory: identity, Raft log, snapshots.
     pub dir: PathBuf,
     /// Where Raft listens (8089).
@@ -53,6 +56,7 @@ impl MetaNodeConfig {
         }
         let config = MetaNodeConfig {
             hostname: hostname(settings, hostname_flag),
+            cluster_auth: ClusterAuthConfig::new(settings)?,
             dir: settings.text("meta", "dir").into(),
             raft_bind: address(settings, "meta", "bind-address")?,
             http_bind: address(settings, "meta", "http-bind-address")?,
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn every_key_that_works_is_looked_at() {
-        let source = [include_str!("meta_node.rs"), include_str!("check.rs")].concat();
+        let source = [include_str!("meta_node.rs"), include_str!("check.rs"), include_str!("cluster_auth.rs")].concat();
         for key in META_KEYS.iter().filter(|key| key.effect == Effect::Works) {
             let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
             assert!(source.contains(&lookup), "nobody asks for {lookup}");

@@ -1,7 +1,7 @@
 //! Signed tokens that prove who asks.
 //!
 //! A token is a JSON Web Token, signed with HMAC and a secret that both sides have. [`token::sign`] makes one for the admin
-//! API and for calls between nodes, [`token::verify`] reads one. The time is an argument.
+//! API, [`token::verify`] reads one; `peer` has those of calls between nodes. The time is an argument.
 //!
 //! Invariants
 //! - Nothing of a token is believed before its signature is checked, but for the name of the hash.
@@ -9,6 +9,10 @@
 //!
 //! Not here: passwords, and what a user may do.
 
+pub mod peer;
+pub mod secret;
 pub mod token;
 
+pub use peer::PeerClaims;
+pub use secret::Secret;
 pub use token::{Claims, TokenError, sign, verify};

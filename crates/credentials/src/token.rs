@@ -73,7 +73,11 @@ pub enum TokenError {
 /// A token for `username`, good before `expires_unix_seconds`.
 pub fn sign(username: &str, secret: &str, expires_unix_seconds: u64) -> String {
     let claims = serde_json::json!({ "username": username, "exp": expires_unix_seconds });
-    encode(Algorithm::HS512, &claims, secret)
+    encode_hs512(&claims, secret)
+}
+
+pub(crate) fn encode_hs512(claims: &Value, secret: &str) -> String {
+    encode(Algorithm::HS512, claims, secret)
 }
 
 fn encode(algorithm: Algorithm, claims: &impl Serialize, secret: &str) -> String {
@@ -86,6 +90,15 @@ fn encode(algorithm: Algorithm, claims: &impl Serialize, secret: &str) -> String
 /// # Errors
 /// When it is not good; see [`TokenError`].
 pub fn verify(token: &str, secret: &str, now_unix_seconds: u64) -> Result<Claims, TokenError> {
+    verify_all(token, secret, now_unix_seconds).map(|(claims, _)| claims)
+}
+
+/// As [`verify`], with everything that the token says.
+pub(crate) fn verify_all(
+    token: &str,
+    secret: &str,
+    now_unix_seconds: u64,
+) -> Result<(Claims, BTreeMap<String, Value>), TokenError> {
     if secret.is_empty() {
         return Err(TokenError::NoSecret);
     }
@@ -100,7 +113,8 @@ pub fn verify(token: &str, secret: &str, now_unix_seconds: u64) -> Result<Claims
     if !is_ours.map_err(|_| TokenError::Malformed)? {
         return Err(TokenError::Signature);
     }
-    read_claims(&Object::decode(claims)?.0, now_unix_seconds)
+    let all = Object::decode(claims)?.0;
+    Ok((read_claims(&all, now_unix_seconds)?, all))
 }
 
 /// How the token is signed. Keys that a header may bring along are not looked at.

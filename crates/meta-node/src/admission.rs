@@ -6,7 +6,6 @@ use meta::{Command, Data, Incarnation, Node, Rejection, Reply};
 use model::NodeId;
 use serde::Deserialize;
 
-use crate::http_client;
 use crate::join::{JoinAnswer, JoinRequest, Stage};
 use crate::membership::MembershipError;
 use crate::node::{Leader, MetaNode, ProposeError, Running};
@@ -143,7 +142,7 @@ impl MetaNode {
         struct Status {
             incarnation: String,
         }
-        match http_client::request(&self.0.env, address, "/status", None, ALIVE_DEADLINE).await {
+        match self.request(address, "/status", None, ALIVE_DEADLINE).await {
             Ok(answer) => {
                 let status: Status = serde_json::from_slice(&answer.body).unwrap_or_default();
                 Incarnation::parse(&status.incarnation) == Some(incarnation)

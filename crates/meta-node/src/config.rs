@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rpc::ClusterAuth;
+
 use crate::identity::Files;
 
 /// Settings of a meta node. All are fixed while it runs.
@@ -18,6 +20,8 @@ pub struct MetaConfig {
     pub gossip_interval: Duration,
     /// What a node said of itself counts for so long.
     pub announcement_age_max: Duration,
+    /// What this node proves itself with to others.
+    pub auth: ClusterAuth,
     /// What members are told to be running, like `1.12.4-c1.12.4`.
     pub version: String,
     /// `host:port` under which others reach its admin API (8091).
@@ -43,6 +47,7 @@ impl MetaConfig {
             single_server: false,
             gossip_interval: Duration::from_secs(5),
             announcement_age_max: Duration::from_secs(30),
+            auth: ClusterAuth::default(),
             version: String::new(),
             http_addr,
             tcp_addr,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::Env;
+use meta::Data;
+use model::NodeId;
+use rpc::ClusterAuth;
 
 use crate::announcements::Announcement;
 use crate::http_client::{self, Sent};
@@ -41,26 +44,49 @@ impl MetaNode {
         }
     }
 
-    /// Tells one other meta node after the other, for ever.
+    /// Tells one other meta node after the other, and all of them when they have become others, for ever.
     pub async fn run_gossip(self) {
+        let mut versions = self.subscribe();
+        let mut told = Vec::new();
         loop {
-            tokio::time::sleep(self.0.config.gossip_interval).await;
-            let data = self.data();
-            let others = data.meta_nodes().filter(|node| Some(node.id) != self.id());
-            let others: Vec<_> = others.filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect();
+            let others = other_meta_servers(&self.data(), self.id());
             let (now, age_max) = (self.0.env.monotonic(), self.0.config.announcement_age_max);
             let announcement = self.0.announcements.lock().pass_on(self.own_announcement(), now, age_max);
-            tell_one(&self.0.env, &others, &announcement).await;
+            if others == told {
+                tell_one(&self.0.env, &self.0.config.auth, &others, &announcement).await;
+            } else {
+                tell_all(&self.0.env, &self.0.config.auth, &others, &announcement).await;
+                told = others;
+            }
+            let own = self.id();
+            let changed = versions.wait_for(|data| other_meta_servers(data, own) != told);
+            // Neither loses anything: the members are looked at again.
+            let _ = tokio::time::timeout(self.0.config.gossip_interval, changed).await;
         }
     }
 }
 
+fn other_meta_servers(data: &Data, own: Option<NodeId>) -> Vec<String> {
+    let others = data.meta_nodes().filter(|node| Some(node.id) != own);
+    others.filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect()
+}
+
 /// Tells one of `meta_servers` (admin addresses), drawn by lot.
-pub async fn tell_one(env: &Env, meta_servers: &[String], announcement: &Announcement) {
+pub async fn tell_one(env: &Env, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
     let Some(count) = u64::try_from(meta_servers.len()).ok().filter(|count| *count > 0) else { return };
     let drawn = usize::try_from(env.random_u64() % count).unwrap_or(0);
+    tell(env, auth, &meta_servers[drawn], announcement).await;
+}
+
+/// Tells each of `meta_servers` (admin addresses).
+pub async fn tell_all(env: &Env, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
+    let tellings = meta_servers.iter().map(|server| tell(env, auth, server, announcement));
+    futures_util::future::join_all(tellings).await;
+}
+
+async fn tell(env: &Env, auth: &ClusterAuth, meta_server: &str, announcement: &Announcement) {
     let body = Sent::Json(Bytes::from(serde_json::to_vec(announcement).expect("plain values")));
-    if let Err(error) = http_client::request(env, &meta_servers[drawn], "/announce", Some(body), DEADLINE).await {
-        tracing::debug!(address = meta_servers[drawn], %error, "nobody listened");
+    if let Err(error) = http_client::request(env, auth, meta_server, "/announce", Some(body), DEADLINE).await {
+        tracing::debug!(address = meta_server, %error, "nobody listened");
     }
 }

@@ -3,6 +3,7 @@
 //! Answers that only the leader can give are redirected to it with 307; clients send method and body again. Answers that
 //! any member can give are given from what this one has.
 
+mod auth;
 mod operators;
 mod reply;
 mod shards;
@@ -13,6 +14,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
+use credentials::Secret;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use meta::Node;
@@ -22,7 +24,6 @@ use serde_json::{Value, json};
 use self::reply::{Reply, request_id};
 use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
-use crate::http_client;
 use crate::join::JoinRequest;
 use crate::node::MetaNode;
 
@@ -34,10 +35,14 @@ const PING_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
 type Response = http::Response<Body>;
 
 /// What the router needs to know besides the node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpConfig {
     /// Value of `X-Influxdb-Version`, like `1.12.4`.
     pub version: String,
+    /// Whether everything but `/ping` is for those who prove who they are.
+    pub auth_enabled: bool,
+    /// Signs the tokens of users.
+    pub shared_secret: Secret,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,9 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         return Reply::text(StatusCode::BAD_REQUEST, "\n").into_response();
     }
     let id = request_id(&parts.headers, &admin.node.0.env);
+    if let Err(why) = admin.check(&parts) {
+        return admin.finish(Reply::unauthorized(&why), &id);
+    }
     let reply = match (parts.method.as_str(), parts.uri.path()) {
         ("GET", "/") => admin.snapshot(parts.uri.query()).await,
         ("GET", "/ping") => admin.ping(parts.uri.query()).await,
@@ -90,12 +98,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         }
         _ => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
     };
-    reply
-        .header("X-Influxdb-Version", &admin.config.version)
-        .header("Influxdb-Metaindex", &admin.node.data().index().to_string())
-        .header("Request-Id", &id)
-        .header("X-Request-Id", &id)
-        .into_response()
+    admin.finish(reply, &id)
 }
 
 /// Calls that exist and that this release does not serve yet.
@@ -132,6 +135,16 @@ async fn read_body(body: Body) -> Result<Bytes, Reply> {
 }
 
 impl Admin {
+    /// Puts the headers on that every answer has.
+    fn finish(&self, reply: Reply, id: &str) -> Response {
+        reply
+            .header("X-Influxdb-Version", &self.config.version)
+            .header("Influxdb-Metaindex", &self.node.data().index().to_string())
+            .header("Request-Id", id)
+            .header("X-Request-Id", id)
+            .into_response()
+    }
+
     /// Blocks until there is metadata above the index of the client.
     async fn snapshot(&self, query: Option<&str>) -> Reply {
         let index = parameter(query, "index").unwrap_or("0");
@@ -156,7 +169,7 @@ impl Admin {
         let data = self.node.data();
         let others = data.meta_nodes().filter(|node| Some(node.id) != self.node.id());
         for meta in others.filter_map(|node| node.meta.as_ref()) {
-            let answer = http_client::request(&self.node.0.env, &meta.http_addr, "/ping", None, PING_DEADLINE).await;
+            let answer = self.node.request(&meta.http_addr, "/ping", None, PING_DEADLINE).await;
             let agrees = answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.body == leader);
             if !agrees {
                 return Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "one or more metaservers not up");

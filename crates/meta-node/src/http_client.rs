@@ -7,6 +7,7 @@ use env::Env;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
+use rpc::ClusterAuth;
 
 /// Largest answer that is taken, in bytes: a snapshot of the metadata is the largest there is.
 const BODY_BYTES_MAX: usize = 256 << 20;
@@ -45,6 +46,7 @@ pub(crate) enum Sent {
 /// Sends a request to `address` and follows redirects. Without a body it is a GET.
 pub(crate) async fn request(
     env: &Env,
+    auth: &ClusterAuth,
     address: &str,
     path: &str,
     body: Option<Sent>,
@@ -53,7 +55,7 @@ pub(crate) async fn request(
     let exchange = async {
         let (mut address, mut path) = (address.to_owned(), path.to_owned());
         for _ in 0..REDIRECTS_MAX {
-            let answer = exchange(env, &address, &path, body.clone()).await?;
+            let answer = exchange(env, auth, &address, &path, body.clone()).await?;
             let Some(location) = answer.location.as_ref().filter(|_| answer.status.is_redirection()) else {
                 return Ok(answer);
             };
@@ -65,7 +67,13 @@ pub(crate) async fn request(
     tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout(deadline)))
 }
 
-async fn exchange(env: &Env, address: &str, path: &str, body: Option<Sent>) -> Result<Answer, HttpError> {
+async fn exchange(
+    env: &Env,
+    auth: &ClusterAuth,
+    address: &str,
+    path: &str,
+    body: Option<Sent>,
+) -> Result<Answer, HttpError> {
     let broken = |error: &dyn std::error::Error| HttpError::Broken(error.to_string());
     let stream = env.connect(address).await.map_err(HttpError::Connect)?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -82,6 +90,9 @@ async fn exchange(env: &Env, address: &str, path: &str, body: Option<Sent>) -> R
         None => (Method::GET, None),
     };
     request = request.method(method);
+    if let Some(bearer) = auth.bearer() {
+        request = request.header(header::AUTHORIZATION, bearer);
+    }
     if let Some(kind) = kind {
         request = request.header(header::CONTENT_TYPE, kind);
     }
@@ -138,7 +149,9 @@ mod tests {
         let listener = env.listen("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("known").to_string();
         drop(listener);
-        let error = request(&env, &address, "/", None, Duration::from_secs(5)).await.expect_err("nobody there");
+        let error = request(&env, &ClusterAuth::default(), &address, "/", None, Duration::from_secs(5))
+            .await
+            .expect_err("nobody there");
         assert!(matches!(error, HttpError::Connect(_)), "{error}");
     }
 }

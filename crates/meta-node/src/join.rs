@@ -20,6 +20,7 @@ use http::StatusCode;
 use meta::codec::decode_snapshot;
 use meta::{Data, Incarnation};
 use model::{MetaIndex, NodeId};
+use rpc::ClusterAuth;
 use serde::{Deserialize, Serialize};
 
 use crate::http_client::{self, HttpError, Sent, strip_scheme};
@@ -250,13 +251,19 @@ impl Said {
 ///
 /// # Errors
 /// Of this node's disk.
-pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataAddresses) -> std::io::Result<Member> {
+pub async fn join_data(
+    env: &Env,
+    auth: &ClusterAuth,
+    dir: &Path,
+    peers: &[String],
+    addresses: DataAddresses,
+) -> std::io::Result<Member> {
     let incarnation = identity::incarnation(env, dir, Files::NODE).await?;
     if let Some(member) = identity::load_member(env, dir, Files::NODE).await? {
         return Ok(member);
     }
     let request = JoinRequest { stage: Stage::Register, incarnation, id: None, meta: None, data: Some(addresses) };
-    let (answer, _) = ask(env, peers, &request).await;
+    let (answer, _) = ask(env, auth, peers, &request).await;
     let member = Member {
         id: answer.id,
         cluster_id: answer.cluster_id,
@@ -269,13 +276,13 @@ pub async fn join_data(env: &Env, dir: &Path, peers: &[String], addresses: DataA
 }
 
 /// Fetches the metadata from one of `peers`, at `index` or later. Tries for ever.
-pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Data> {
+pub async fn fetch_data(env: &Env, auth: &ClusterAuth, peers: &[String], index: MetaIndex) -> Arc<Data> {
     let path = format!("/?index={}", index.0.saturating_sub(1));
     let mut said = Said::default();
     loop {
         for peer in peers {
             let address = strip_scheme(peer);
-            let why = match http_client::request(env, address, &path, None, ASK_DEADLINE).await {
+            let why = match http_client::request(env, auth, address, &path, None, ASK_DEADLINE).await {
                 Ok(answer) if answer.status == StatusCode::OK => match decode_snapshot(&answer.body) {
                     Ok(data) => return Arc::new(data),
                     Err(error) => error.to_string(),
@@ -292,14 +299,19 @@ pub async fn fetch_data(env: &Env, peers: &[String], index: MetaIndex) -> Arc<Da
 }
 
 /// Asks `peers` in turn until one helps; answers which one.
-pub(crate) async fn ask(env: &Env, peers: &[String], request: &JoinRequest) -> (JoinAnswer, String) {
+pub(crate) async fn ask(
+    env: &Env,
+    auth: &ClusterAuth,
+    peers: &[String],
+    request: &JoinRequest,
+) -> (JoinAnswer, String) {
     let peers: Vec<_> = peers.iter().map(|peer| strip_scheme(peer)).filter(|peer| !peer.is_empty()).collect();
     let mut hinted: Option<Duration> = None;
     let mut said = Said::default();
     loop {
         let mut unjoined = 0;
         for address in &peers {
-            match ask_one(env, address, request, ASK_DEADLINE).await {
+            match ask_one(env, auth, address, request, ASK_DEADLINE).await {
                 Ok(answer) => {
                     tracing::info!(address, node = answer.id.0, "joined the cluster");
                     return (answer, (*address).to_owned());
@@ -328,12 +340,13 @@ pub(crate) async fn ask(env: &Env, peers: &[String], request: &JoinRequest) -> (
 /// Asks one address.
 pub(crate) async fn ask_one(
     env: &Env,
+    auth: &ClusterAuth,
     address: &str,
     request: &JoinRequest,
     deadline: Duration,
 ) -> Result<JoinAnswer, AskError> {
     let body = Bytes::from(request.to_json());
-    let answer = http_client::request(env, address, "/join", Some(Sent::Json(body)), deadline).await?;
+    let answer = http_client::request(env, auth, address, "/join", Some(Sent::Json(body)), deadline).await?;
     if answer.status == StatusCode::OK {
         return JoinAnswer::from_json(&answer.body).ok_or(AskError::NoMetaNode(answer.status));
     }
@@ -382,7 +395,9 @@ mod tests {
                 let _ = stream.read(&mut request).await.expect("a request");
                 stream.write_all(answer.as_bytes()).await.expect("answered");
             });
-            let error = ask_one(&env, &address, &request(), Duration::from_secs(5)).await.expect_err("no answer");
+            let error = ask_one(&env, &ClusterAuth::default(), &address, &request(), Duration::from_secs(5))
+                .await
+                .expect_err("no answer");
             let want = format!(
                 "what answers there ({status}) is no meta node of this program; give the address of a meta node's admin API"
             );

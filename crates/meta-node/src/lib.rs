@@ -16,8 +16,7 @@
 //!   has asked to and has caught up.
 //! - Messages name the cluster and the member they are for; others do not answer them.
 //!
-//! Not here: TLS and authentication on 8091, and what operators do with it later (users, leases, copying shards); such
-//! calls answer 501.
+//! Not here: TLS on 8091, and what operators do with it later (users, leases, copying shards); such calls answer 501.
 
 pub mod config;
 pub mod fuzzing;

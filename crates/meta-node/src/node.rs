@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::announcements::Announcements;
 use crate::config::MetaConfig;
+use crate::http_client::{self, Answer, HttpError, Sent};
 use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::raft::{
@@ -230,6 +231,7 @@ impl MetaNode {
             announcements: Mutex::default(),
         }));
         if let Some(member) = member {
+            node.0.config.auth.belongs_to(member.cluster_id, member.id.0);
             node.run(member).await?;
         }
         Ok(node)
@@ -273,7 +275,7 @@ impl MetaNode {
                 meta: Some(self.addresses()),
                 data,
             };
-            let (answer, _) = join::ask(&self.0.env, peers, &request).await;
+            let (answer, _) = join::ask(&self.0.env, &self.0.config.auth, peers, &request).await;
             let member = Member {
                 id: answer.id,
                 cluster_id: answer.cluster_id,
@@ -563,6 +565,17 @@ impl MetaNode {
         }
     }
 
+    /// Sends a request to another node, as this one.
+    pub(crate) async fn request(
+        &self,
+        address: &str,
+        path: &str,
+        body: Option<Sent>,
+        deadline: Duration,
+    ) -> Result<Answer, HttpError> {
+        http_client::request(&self.0.env, &self.0.config.auth, address, path, body, deadline).await
+    }
+
     pub(crate) fn addresses(&self) -> MetaAddresses {
         MetaAddresses { http_addr: self.0.config.http_addr.clone(), tcp_addr: self.0.config.tcp_addr.clone() }
     }
@@ -589,6 +602,7 @@ impl MetaNode {
     pub(crate) async fn remember(&self, member: Member) -> std::io::Result<()> {
         identity::store_member(&self.0.env, &self.0.config.dir, self.0.config.files, &member).await?;
         self.0.cluster.store(member.cluster_id, Ordering::Relaxed);
+        self.0.config.auth.belongs_to(member.cluster_id, member.id.0);
         *self.0.member.lock() = Some(member);
         Ok(())
     }

@@ -13,7 +13,7 @@ use meta::{Command, Data, DataRole, Incarnation, Node, Rejection};
 use model::{NodeId, ShardId};
 use serde::{Deserialize, Serialize};
 
-use crate::http_client::{self, Answer, Sent, strip_scheme};
+use crate::http_client::{Answer, Sent, strip_scheme};
 use crate::node::{Leader, MetaNode, ProposeError};
 
 /// How long a node may take to say who it is.
@@ -309,7 +309,7 @@ impl MetaNode {
     }
 
     async fn status_of(&self, addr: &str) -> Result<Status, OperateError> {
-        let answer = http_client::request(&self.0.env, strip_scheme(addr), "/status", None, STATUS_DEADLINE).await;
+        let answer = self.request(strip_scheme(addr), "/status", None, STATUS_DEADLINE).await;
         let answer = answer.map_err(|error| OperateError::Failed(format!("Get http://{addr}/status: {error}")))?;
         if answer.status != StatusCode::OK {
             return Err(OperateError::Failed(format!("Get http://{addr}/status: {}", error_of(&answer))));
@@ -330,7 +330,7 @@ impl MetaNode {
     }
 
     async fn tell(&self, addr: &str, path: &str, body: Sent, deadline: Duration) -> Result<Answer, OperateError> {
-        let answer = http_client::request(&self.0.env, strip_scheme(addr), path, Some(body), deadline).await;
+        let answer = self.request(strip_scheme(addr), path, Some(body), deadline).await;
         answer.map_err(|error| OperateError::Failed(format!("{addr}: {error}")))
     }
 

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::auth::ClusterAuth;
 use crate::client::CallError;
 
 /// A silent peer is found out after this and the next.
@@ -37,6 +38,7 @@ pub enum Lane {
 /// All connections of this node.
 pub struct Channels {
     env: Env,
+    auth: ClusterAuth,
     connect_timeout: Duration,
     /// Guards only the map; nothing is awaited while it is held.
     channels: Mutex<HashMap<(String, Lane), Channel>>,
@@ -49,9 +51,14 @@ impl fmt::Debug for Channels {
 }
 
 impl Channels {
-    /// No connections yet. `connect_timeout` bounds how long making one may take.
-    pub fn new(env: Env, connect_timeout: Duration) -> Channels {
-        Channels { env, connect_timeout, channels: Mutex::new(HashMap::new()) }
+    /// No connections yet. `auth` signs the calls, `connect_timeout` bounds how long making a connection may take.
+    pub fn new(env: Env, auth: ClusterAuth, connect_timeout: Duration) -> Channels {
+        Channels { env, auth, connect_timeout, channels: Mutex::new(HashMap::new()) }
+    }
+
+    /// What calls are signed with.
+    pub fn auth(&self) -> &ClusterAuth {
+        &self.auth
     }
 
     /// The connection to `address` (`host:port`) in a lane. Nothing is sent before the first call.

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Response, Status};
 
+use crate::auth::Signer;
 use crate::channels::{Channels, Lane};
 use crate::peer::peer_client::PeerClient;
 
@@ -27,6 +29,9 @@ pub enum CallError {
     Refused(String),
 }
 
+/// A connection that signs what goes over it.
+pub type Connection = InterceptedService<tonic::transport::Channel, Signer>;
+
 /// Makes one call to `address`, bounded by `deadline`, connecting included.
 ///
 /// # Errors
@@ -39,10 +44,10 @@ pub async fn call<T, F, Fut>(
     method: F,
 ) -> Result<T, CallError>
 where
-    F: FnOnce(PeerClient<tonic::transport::Channel>) -> Fut,
+    F: FnOnce(PeerClient<Connection>) -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
 {
-    let client = PeerClient::new(channels.get(address, lane)?)
+    let client = PeerClient::with_interceptor(channels.get(address, lane)?, channels.auth().signer(address))
         .max_decoding_message_size(wire::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(wire::MESSAGE_BYTES_MAX);
     match tokio::time::timeout(deadline, method(client)).await {

@@ -1,9 +1,10 @@
 //! Carries `wire` messages over gRPC: channels, deadlines, the listener.
 //!
 //! `channels` keeps one connection per peer and lane, so that a bulk copy never delays a heartbeat; `client` makes calls
-//! with a deadline and tells "the peer said no" from "the peer was not reached"; `server` tells HTTP/1 and HTTP/2 apart
+//! with a deadline and tells "the peer said no" from "the peer was not reached"; `auth` proves who calls; `server` tells HTTP/1 and HTTP/2 apart
 //! on accept and serves both on one port.
 
+pub mod auth;
 pub mod channels;
 pub mod client;
 pub mod server;
@@ -14,5 +15,6 @@ pub mod peer {
     include!(concat!(env!("OUT_DIR"), "/mainstem.peer.v1.rs"));
 }
 
+pub use auth::ClusterAuth;
 pub use channels::{Channels, Lane};
-pub use client::{CallError, call};
+pub use client::{CallError, Connection, call};

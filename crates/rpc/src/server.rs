@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
 
+use crate::auth::{self, ClusterAuth};
 use crate::peer::peer_server::{Peer, PeerServer};
 
 /// Request headers must arrive within this.
@@ -26,13 +27,14 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// After a failed accept (out of descriptors, say) the listener rests this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The routes of a peer service, to be merged with plain HTTP ones.
-pub fn routes<P: Peer>(service: P) -> Router {
+/// The routes of a peer service, for those whom `auth` lets pass, to be merged with plain HTTP ones.
+pub fn routes<P: Peer>(service: P, auth: ClusterAuth) -> Router {
     let service = PeerServer::new(service)
         .max_decoding_message_size(wire::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(wire::MESSAGE_BYTES_MAX);
     // Without the reset an unknown path would answer 200 with a gRPC status.
-    Routes::new(service).into_axum_router().reset_fallback()
+    let routes = Routes::new(service).into_axum_router().reset_fallback();
+    routes.route_layer(axum::middleware::from_fn_with_state(auth, auth::guard))
 }
 
 /// Serves `app` on `listener` until `shutdown` turns true; then no connection is accepted any more and open ones are

@@ -168,7 +168,7 @@ impl Node {
         let store = Store::open(env.clone(), StoreConfig::new(dir.join("data"))).expect("a store");
         let local = Arc::new(LocalShards::new(id, Arc::clone(&meta), Arc::new(store)));
         let clock = Arc::new(HybridClock::new(env.clone(), 0));
-        let channels = Arc::new(Channels::new(env.clone(), Duration::from_secs(1)));
+        let channels = Arc::new(Channels::new(env.clone(), rpc::ClusterAuth::default(), Duration::from_secs(1)));
         let peers = Peers::new(env.clone(), id, Arc::clone(&meta), Arc::clone(&clock), channels, &metrics);
         let (handoff, _) = Queues::open(&env, &dir.join("hh"), handoff_config()).expect("queues");
         let handoff = Arc::new(handoff);
@@ -209,7 +209,7 @@ impl Node {
             memory,
         });
         let (stop, stopped) = watch::channel(false);
-        let app = rpc::server::routes(server.clone());
+        let app = rpc::server::routes(server.clone(), rpc::ClusterAuth::default());
         let listening = Some(env.spawn(rpc::server::serve(env.clone(), listener, app, stopped)));
         Node {
             id,

@@ -43,6 +43,13 @@ impl Reply {
         Reply::error_with(status, message, &json!({ "error": message }))
     }
 
+    /// Nobody whom we know. Clients find the reason in the body alone.
+    pub(super) fn unauthorized(message: &str) -> Reply {
+        let body = Bytes::from(json!({ "error": message }).to_string());
+        let reply = Reply::new(StatusCode::UNAUTHORIZED, "application/json", body);
+        reply.header("WWW-Authenticate", "Basic realm=\"InfluxDB\"")
+    }
+
     /// This node is no member of a cluster. A joiner reads the second key.
     pub(super) fn unjoined() -> Reply {
         let message = "not part of a cluster";

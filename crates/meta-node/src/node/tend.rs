@@ -144,7 +144,7 @@ impl MetaNode {
             servers.insert(0, leader.http_addr);
         }
         for server in &servers {
-            match join::ask_one(&self.0.env, server, &request, PROMOTE_DEADLINE).await {
+            match join::ask_one(&self.0.env, &self.0.config.auth, server, &request, PROMOTE_DEADLINE).await {
                 Ok(_) => return Work::Done,
                 Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");

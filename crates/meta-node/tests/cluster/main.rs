@@ -13,6 +13,7 @@ use meta_node::identity::{Files, load_member};
 use meta_node::join::{DataAddresses, fetch_data, join_data};
 use meta_node::{ProposeError, StartError};
 use model::{MetaIndex, NodeId, Timestamp};
+use rpc::ClusterAuth;
 
 use self::harness::*;
 
@@ -355,10 +356,14 @@ async fn a_data_node_joins_through_a_follower_and_is_sent_on() {
     let dir = temp.path().join("data");
     let addresses = DataAddresses { http_addr: "d:8086".to_owned(), tcp_addr: "d:8088".to_owned(), passive: false };
     let peers = vec![follower.peer()];
-    let member = within("join", join_data(&env, &dir, &peers, addresses.clone())).await.expect("joins");
+    let member =
+        within("join", join_data(&env, &ClusterAuth::default(), &dir, &peers, addresses.clone())).await.expect("joins");
     assert_eq!((member.id, member.meta), (NodeId(4), false));
-    assert_eq!(join_data(&env, &dir, &[], addresses).await.expect("nothing is asked").id, NodeId(4));
-    let data = within("metadata", fetch_data(&env, &member.meta_servers, MetaIndex(1))).await;
+    assert_eq!(
+        join_data(&env, &ClusterAuth::default(), &dir, &[], addresses).await.expect("nothing is asked").id,
+        NodeId(4)
+    );
+    let data = within("metadata", fetch_data(&env, &ClusterAuth::default(), &member.meta_servers, MetaIndex(1))).await;
     assert!(data.node(NodeId(4)).is_some_and(|node| node.data.is_some() && node.meta.is_none()));
     // Its own 8091 sends everyone on.
     let address = follower.peer();
