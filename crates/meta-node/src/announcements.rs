@@ -10,6 +10,11 @@ use std::time::Duration;
 use meta::Data;
 use serde::{Deserialize, Serialize};
 
+/// How long what a stranger says is kept: the metadata that makes a member of it may be on its way here.
+const STRANGER_AGE_MAX: Duration = Duration::from_secs(60);
+/// Strangers that are listened to at a time.
+const STRANGERS_MAX: usize = 256;
+
 /// Key of `context` under which a meta node passes on what it knows.
 const GOSSIP: &str = "gossip";
 
@@ -47,8 +52,7 @@ struct Heard {
 }
 
 impl Announcements {
-    /// Takes note of an announcement and of what it passes on, as far as they are of members. `now` is this node's
-    /// monotonic clock.
+    /// Takes note of an announcement and of what it passes on. `now` is this node's monotonic clock.
     pub(crate) fn hear(&mut self, mut announcement: Announcement, data: &Data, now: Duration) {
         let passed_on = announcement.context.take().and_then(|mut context| context.remove(GOSSIP)).unwrap_or_default();
         for mut other in passed_on {
@@ -57,14 +61,17 @@ impl Announcements {
             self.note(other, data, now);
         }
         self.note(announcement, data, now);
-        self.0.retain(|address, _| is_member(data, address));
+        self.0.retain(|address, heard| is_member(data, address) || now.saturating_sub(heard.at) <= STRANGER_AGE_MAX);
     }
 
     fn note(&mut self, announcement: Announcement, data: &Data, now: Duration) {
-        if !is_member(data, &announcement.tcp_addr) {
-            return;
-        }
         let known = self.0.get(&announcement.tcp_addr);
+        if known.is_none() && !is_member(data, &announcement.tcp_addr) {
+            let strangers = self.0.keys().filter(|address| !is_member(data, address));
+            if strangers.count() >= STRANGERS_MAX {
+                return;
+            }
+        }
         if known.is_none_or(|known| known.announcement.time < announcement.time) {
             self.0.insert(announcement.tcp_addr.clone(), Heard { announcement, at: now });
         }
@@ -142,13 +149,20 @@ mod tests {
     }
 
     #[test]
-    fn only_members_are_listened_to() {
+    fn strangers_are_listened_to_for_a_while_and_not_too_many_of_them() {
         let mut announcements = Announcements::default();
-        announcements.hear(of("stranger", 1), &members(&["a"]), seconds(0));
+        announcements.hear(of("soon", 1), &members(&["a"]), seconds(0));
         announcements.hear(of("a", 1), &members(&["a"]), seconds(0));
-        assert_eq!(announcements.0.keys().collect::<Vec<_>>(), ["a"]);
-        announcements.hear(of("b", 1), &members(&["b"]), seconds(1));
-        assert_eq!(announcements.0.keys().collect::<Vec<_>>(), ["b"], "a is gone");
+        let data = members(&["a", "soon"]);
+        assert!(announcements.of("soon", seconds(1), AGE_MAX).is_some(), "it was a member already, elsewhere");
+        announcements.hear(of("a", 2), &members(&["a"]), seconds(61));
+        assert_eq!(announcements.0.keys().collect::<Vec<_>>(), ["a"], "it never became one");
+        for stranger in 0..STRANGERS_MAX + 10 {
+            announcements.hear(of(&format!("s{stranger}"), 1), &data, seconds(62));
+        }
+        assert_eq!(announcements.0.len(), STRANGERS_MAX + 1);
+        announcements.hear(of("soon", 5), &data, seconds(62));
+        assert!(announcements.of("soon", seconds(62), AGE_MAX).is_some(), "members always are");
     }
 
     #[test]
