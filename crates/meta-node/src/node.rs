@@ -585,7 +585,7 @@ impl MetaNode {
         StartError::Raft(why.unwrap_or_else(|| "raft stopped".to_owned()))
     }
 
-    async fn wait_for_data(&self, wanted: impl Fn(&Data) -> bool) -> Result<Arc<Data>, StartError> {
+    pub(crate) async fn wait_for_data(&self, wanted: impl Fn(&Data) -> bool) -> Result<Arc<Data>, StartError> {
         let mut versions = self.subscribe();
         tokio::select! {
             data = versions.wait_for(|data| wanted(data)) => data.map(|data| Arc::clone(&data)).map_err(|_| self.stopped()),

@@ -105,7 +105,12 @@ impl MetaNode {
             self.bootstrap().await.map_err(|error| OperateError::Failed(error.to_string()))?;
         }
         if incarnation == self.incarnation() {
-            return self.id().ok_or(OperateError::NoLeader);
+            let id = self.id().ok_or(OperateError::NoLeader)?;
+            // One that has just formed a cluster by itself may not be listed yet.
+            let listed = self.wait_for_data(|data| data.node(id).is_some());
+            let listed = tokio::time::timeout(STATUS_DEADLINE, listed).await.map_err(|_| OperateError::NoLeader)?;
+            listed.map_err(|error| OperateError::Failed(error.to_string()))?;
+            return Ok(id);
         }
         let data = self.ensure_linearizable().await?;
         if let Some(node) = data.node_by_incarnation(incarnation).filter(|node| node.meta.is_some()) {

@@ -20,11 +20,16 @@ pub struct Answer {
 /// # Errors
 /// When the server cannot be reached, or does not speak HTTP.
 pub fn request(method: &str, address: &str, target: &str, body: &[u8]) -> anyhow::Result<Answer> {
+    request_with(method, address, target, "", body)
+}
+
+/// As [`request`], with lines of headers.
+fn request_with(method: &str, address: &str, target: &str, headers: &str, body: &[u8]) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_nodelay(true)?;
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -32,6 +37,14 @@ pub fn request(method: &str, address: &str, target: &str, body: &[u8]) -> anyhow
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw).with_context(|| format!("read the answer of {address}"))?;
     parse(&raw).with_context(|| format!("{address}{target}"))
+}
+
+/// Posts a form and reads the answer to its end.
+///
+/// # Errors
+/// As [`request`].
+pub fn post_form(address: &str, target: &str, form: &str) -> anyhow::Result<Answer> {
+    request_with("POST", address, target, "Content-Type: application/x-www-form-urlencoded\r\n", form.as_bytes())
 }
 
 /// A connection that stays open from request to request.

@@ -1,0 +1,361 @@
+//! Clusters whose nodes wait until an operator adds them: `influxd-meta` and data nodes as processes of their own.
+//!
+//! Addresses are 127.21.<test>.<node>; operators' calls go to the admin API, as `influxd-ctl` makes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use testkit::until;
+
+/// How long anything may take that should be quick.
+const SOON: Duration = Duration::from_secs(20);
+const SECRET: &str = "internal-shared-secret = \"a long pass phrase for the nodes\"";
+
+/// The two kinds of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Meta,
+    Data,
+}
+
+/// A node: an address, a directory, and a process while it runs.
+struct Node {
+    host: String,
+    dir: PathBuf,
+    kind: Kind,
+    child: Option<Child>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Node {
+    fn new(root: &Path, test: u8, node: u8, kind: Kind, meta_keys: &str) -> Node {
+        let host = format!("127.21.{test}.{node}");
+        Node::in_dir(&root.join(&host), &host, kind, meta_keys)
+    }
+
+    fn in_dir(dir: &Path, host: &str, kind: Kind, meta_keys: &str) -> Node {
+        fs::create_dir_all(dir).expect("a directory");
+        let path = dir.display();
+        let text = match kind {
+            Kind::Meta => format!(
+                "hostname = \"{host}\"\n[enterprise]\n  license-key = \"any\"\n[meta]\n  dir = \"{path}/meta\"\n  \
+                 bind-address = \"{host}:8089\"\n  http-bind-address = \"{host}:8091\"\n  {meta_keys}\n"
+            ),
+            Kind::Data => format!(
+                "hostname = \"{host}\"\nbind-address = \"{host}:8088\"\n[meta]\n  enabled = false\n  dir = \
+                 \"{path}/meta\"\n  {meta_keys}\n[data]\n  dir = \"{path}/data\"\n[hinted-handoff]\n  dir = \
+                 \"{path}/hh\"\n[http]\n  bind-address = \"{host}:8086\"\n"
+            ),
+        };
+        fs::write(dir.join(format!("{kind:?}.conf")), text).expect("a configuration");
+        Node { host: host.to_owned(), dir: dir.to_owned(), kind, child: None }
+    }
+
+    fn at(&self, port: u16) -> String {
+        format!("{}:{port}", self.host)
+    }
+
+    /// The port that operators name it by.
+    fn named(&self) -> String {
+        self.at(if self.kind == Kind::Meta { 8091 } else { 8088 })
+    }
+
+    fn spawn(&mut self, more: &[&str]) -> anyhow::Result<()> {
+        let program = match self.kind {
+            Kind::Meta => env!("CARGO_BIN_EXE_influxd-meta"),
+            Kind::Data => env!("CARGO_BIN_EXE_influxd"),
+        };
+        let log = fs::File::options().create(true).append(true).open(self.dir.join(format!("{:?}.log", self.kind)))?;
+        let child = Command::new(program)
+            .arg("-config")
+            .arg(self.dir.join(format!("{:?}.conf", self.kind)))
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| program.to_owned())?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        self.spawn(&[])?;
+        self.answers()
+    }
+
+    fn answers(&self) -> anyhow::Result<()> {
+        until("the node tells its status", SOON, || Ok(self.status().ok())).with_context(|| self.log())?;
+        Ok(())
+    }
+
+    fn status(&self) -> anyhow::Result<Value> {
+        let answer = testkit::http::request("GET", &self.named(), "/status", b"")?;
+        Ok(serde_json::from_str(&answer.body)?)
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.join(format!("{:?}.log", self.kind))).unwrap_or_default()
+    }
+
+    fn query(&self, text: &str) -> anyhow::Result<Value> {
+        let target = format!("/query?db=d&epoch=ns&q={}", testkit::http::encode(text));
+        let answer = testkit::http::request("POST", &self.at(8086), &target, b"")?;
+        let document: Value = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;
+        let failed = document["results"][0]["error"].as_str().or(document["error"].as_str());
+        match failed {
+            Some(error) => bail!("{}: {text}: {error}", self.host),
+            None => Ok(document["results"][0].clone()),
+        }
+    }
+
+    fn count(&self) -> anyhow::Result<i64> {
+        let result = self.query("SELECT count(v) FROM m")?;
+        Ok(result["series"][0]["values"][0][1].as_i64().unwrap_or(0))
+    }
+
+    fn write(&self, from: i64, count: i64) -> anyhow::Result<()> {
+        let lines: Vec<String> = (from..from + count).map(|n| format!("m,host=h{} v={n} {n}", n % 7)).collect();
+        let answer =
+            testkit::http::request("POST", &self.at(8086), "/write?db=d&consistency=all", lines.join("\n").as_bytes())?;
+        ensure!(answer.status == 204, "{}: {} {}", self.host, answer.status, answer.body);
+        Ok(())
+    }
+}
+
+/// Posts a form to whichever of the meta nodes leads.
+fn operate(metas: &[Node], path: &str, form: &str) -> anyhow::Result<(u16, String)> {
+    until("a leader", SOON, || {
+        for meta in metas.iter().filter(|meta| meta.child.is_some()) {
+            let answer = testkit::http::post_form(&meta.at(8091), path, form)?;
+            if answer.status != 307 && !answer.body.contains("no leader") {
+                return Ok(Some((answer.status, answer.body)));
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// Adds a node; its number.
+fn add(metas: &[Node], node: &Node) -> anyhow::Result<u64> {
+    let path = if node.kind == Kind::Meta { "/join" } else { "/add-data" };
+    let (status, body) = operate(metas, path, &format!("addr={}", node.named()))?;
+    ensure!(status == 200, "{status} {body}\n{}", node.log());
+    let document: Value = serde_json::from_str(&body)?;
+    document["id"].as_u64().context("a number")
+}
+
+/// Meta nodes that have formed a cluster.
+fn metas(root: &Path, test: u8, count: u8, keys: &str) -> anyhow::Result<Vec<Node>> {
+    let mut metas: Vec<Node> = (1..=count).map(|node| Node::new(root, test, node, Kind::Meta, keys)).collect();
+    for meta in &mut metas {
+        meta.start()?;
+    }
+    for (id, meta) in (1..).zip(&metas) {
+        // The first is asked, so that it forms the cluster.
+        ensure!(add(&metas[..1], meta)? == id);
+    }
+    Ok(metas)
+}
+
+fn data_node(root: &Path, test: u8, node: u8, keys: &str) -> anyhow::Result<Node> {
+    let mut data = Node::new(root, test, node, Kind::Data, keys);
+    data.start()?;
+    Ok(data)
+}
+
+#[test]
+fn a_cluster_is_formed_used_hurt_and_changed_as_operators_do() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut metas = metas(dir.path(), 1, 3, "")?;
+    let mut first = data_node(dir.path(), 1, 11, "")?;
+    // Until it is added it is there, and of no use.
+    let ask = |target: &str| testkit::http::request("GET", &first.at(8086), target, b"").map(|answer| answer.status);
+    ensure!((ask("/ping")?, ask("/health")?, ask("/query?q=SHOW+DATABASES")?) == (204, 200, 503));
+    ensure!(first.status()?["nodeStatus"] == "disjoined");
+    let second = data_node(dir.path(), 1, 12, "")?;
+    ensure!((add(&metas, &first)?, add(&metas, &second)?) == (4, 5));
+    ensure!(add(&metas, &first)? == 4, "again changes nothing");
+    ensure!(first.status()?["nodeStatus"] == "joined");
+    let list = fs::read_to_string(first.dir.join("meta/client.json"))?;
+    ensure!(metas.iter().all(|meta| list.contains(&meta.at(8091))), "{list}");
+
+    first.query("CREATE DATABASE d WITH REPLICATION 2")?;
+    second.write(0, 100)?;
+    ensure!((first.count()?, second.count()?) == (100, 100));
+
+    // A lost leader stops no write and is replaced.
+    let leader = metas[0].status()?["leader"].as_str().context("a leader")?.to_owned();
+    let lost = metas.iter().position(|meta| meta.at(8089) == leader).context("one of them")?;
+    metas[lost].kill();
+    first.write(100, 100)?;
+    until("another leader decides", SOON, || Ok(second.query("CREATE DATABASE later").ok()))?;
+    metas[lost].start()?;
+    until("all agree on a leader", SOON, || {
+        let leaders: Vec<Value> =
+            metas.iter().map(|meta| Ok(meta.status()?["leader"].clone())).collect::<anyhow::Result<_>>()?;
+        Ok((leaders[0] != "" && leaders.iter().all(|leader| *leader == leaders[0])).then_some(()))
+    })?;
+
+    // A data node comes back from its disk without being added.
+    first.kill();
+    first.start()?;
+    until("it serves", SOON, || Ok((first.count()? == 200).then_some(())))?;
+
+    // One that is removed empties itself, waits, and comes back as somebody else.
+    let (status, body) = operate(&metas, "/remove-data", &format!("addr={}", second.at(8088)))?;
+    ensure!(status == 204, "{status} {body}");
+    ensure!(second.status()?["nodeStatus"] == "disjoined");
+    ensure!(!second.dir.join("meta/client.json").exists() && !second.dir.join("meta/node.json").exists());
+    ensure!(first.count()? == 200, "the other copy is there");
+    ensure!(add(&metas, &second)? == 6);
+    Ok(())
+}
+
+#[test]
+fn another_node_takes_the_place_of_one_with_its_number_and_its_points() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 2, 1, "")?;
+    let mut old = data_node(dir.path(), 2, 11, "")?;
+    let other = data_node(dir.path(), 2, 12, "")?;
+    ensure!((add(&metas, &old)?, add(&metas, &other)?) == (2, 3));
+    old.query("CREATE DATABASE d WITH REPLICATION 2")?;
+    old.write(0, 100)?;
+    let new = data_node(dir.path(), 2, 13, "")?;
+    let (status, body) =
+        operate(&metas, "/update-data", &format!("oldAddr={}&newAddr={}", old.at(8088), new.at(8088)))?;
+    ensure!(status == 200 && body.contains("\"id\":2"), "{status} {body}");
+    // The one whose number it was must not go on under it.
+    let mut child = old.child.take().context("it was started")?;
+    let ended = until("the old one ends", SOON, || Ok(child.try_wait()?))?;
+    ensure!(!ended.success() && old.log().contains("another node has taken the place of this one as node 2"));
+    // The new one is rebuilt from the other copy, and asked alone it has everything.
+    until("all points are there", SOON, || {
+        let own = format!("/query?db=d&node_id=2&q={}", testkit::http::encode("SELECT count(v) FROM m"));
+        let answer = testkit::http::request("POST", &new.at(8086), &own, b"")?;
+        Ok(answer.body.contains(",100]").then_some(()))
+    })?;
+    Ok(())
+}
+
+#[test]
+fn nodes_without_the_secret_of_the_cluster_are_kept_out() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 3, 1, SECRET)?;
+    let stranger = data_node(dir.path(), 3, 11, "internal-shared-secret = \"another pass phrase of others\"")?;
+    let (status, body) = operate(&metas, "/add-data", &format!("addr={}", stranger.at(8088)))?;
+    ensure!(status == 500 && body.contains("signature is invalid"), "{status} {body}");
+    ensure!(stranger.status()?["nodeStatus"] == "disjoined");
+    let friend = data_node(dir.path(), 3, 12, &format!("meta-{SECRET}"))?;
+    ensure!(add(&metas, &friend)? == 2);
+    friend.query("CREATE DATABASE d")?;
+    friend.write(0, 10)?;
+    // Nobody makes it leave without the secret.
+    let incarnation = friend.status()?["incarnation"].clone();
+    let leave = serde_json::json!({ "incarnation": incarnation }).to_string();
+    let answer = testkit::http::request("POST", &friend.at(8088), "/leave", leave.as_bytes())?;
+    ensure!(answer.status == 401, "{} {}", answer.status, answer.body);
+    ensure!(friend.count()? == 10);
+    for node in [&metas[0], &stranger, &friend] {
+        ensure!(!node.log().contains("pass phrase"), "a secret is in the log of {}", node.host);
+    }
+    let open = Node::new(dir.path(), 3, 13, Kind::Meta, "");
+    let mut open = open;
+    open.start()?;
+    ensure!(open.log().contains("the cluster ports are open"));
+    Ok(())
+}
+
+#[test]
+fn a_single_server_has_both_programs_in_one_directory() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = "127.21.4.1";
+    let mut meta = Node::in_dir(dir.path(), host, Kind::Meta, "");
+    let mut data = Node::in_dir(dir.path(), host, Kind::Data, "");
+    for round in 0..2 {
+        meta.spawn(&["-single-server"])?;
+        data.spawn(&[])?;
+        meta.answers()?;
+        data.answers()?;
+        until("it leads by itself", SOON, || Ok((meta.status()?["leader"] == "127.21.4.1:8089").then_some(())))?;
+        let metas = std::slice::from_ref(&meta);
+        ensure!((add(metas, &meta)?, add(metas, &data)?) == (1, 2), "round {round}");
+        if round == 0 {
+            data.query("CREATE DATABASE d")?;
+            data.write(0, 10)?;
+        }
+        until("the points are there", SOON, || Ok((data.count()? == 10).then_some(())))?;
+        let (status, body) = operate(metas, "/join", "addr=127.21.4.1:8088")?;
+        ensure!(status == 500 && body.contains("is not a meta node"), "{status} {body}");
+        meta.kill();
+        data.kill();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_meta_node_that_leaves_or_is_removed_while_it_is_away_waits_again() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut metas = metas(dir.path(), 5, 3, "")?;
+    ensure!(testkit::http::post_form(&metas[2].at(8091), "/leave", "")?.status == 204);
+    until("it waits", SOON, || Ok((metas[2].status()?["peers"] == Value::Null).then_some(())))?;
+    ensure!(add(&metas[..2], &metas[2])? == 4);
+    // Removed while it is down: it learns of it when it comes back.
+    metas[1].kill();
+    let (status, body) = operate(&metas, "/remove", &format!("httpAddr={}", metas[1].at(8091)))?;
+    ensure!(status == 204, "{status} {body}");
+    metas[1].start()?;
+    until("it waits", SOON, || Ok((metas[1].status()?["peers"] == Value::Null).then_some(())))?;
+    ensure!(add(&metas[..1], &metas[1])? == 5);
+    ensure!(metas[0].status()?["peers"].as_array().is_some_and(|peers| peers.len() == 3));
+    Ok(())
+}
+
+#[test]
+fn nodes_of_both_kinds_make_one_cluster() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let hosts = ["127.21.6.1"];
+    let influxd = Path::new(env!("CARGO_BIN_EXE_influxd"));
+    let mut classic = testkit::Cluster::new(influxd, &dir.path().join("classic"), &hosts)?;
+    classic.form()?;
+    let mut meta = Node::new(dir.path(), 6, 2, Kind::Meta, "");
+    meta.start()?;
+    let answer = testkit::http::post_form("127.21.6.1:8091", "/join", "addr=127.21.6.2:8091")?;
+    ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+    let data = data_node(dir.path(), 6, 3, "")?;
+    let answer = testkit::http::post_form("127.21.6.1:8091", "/add-data", "addr=127.21.6.3:8088")?;
+    // Either of the two may lead by now.
+    if answer.status == 307 {
+        ensure!(add(std::slice::from_ref(&meta), &data)? == 3);
+    } else {
+        ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+    }
+    let servers = data.query("SHOW SERVERS")?;
+    let addresses = |index: usize| -> Vec<String> {
+        let rows = servers["series"][index]["values"].as_array().cloned().unwrap_or_default();
+        rows.iter().map(|row| row[1].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    ensure!(addresses(0) == ["127.21.6.1:8086", "127.21.6.3:8086"], "{servers}");
+    ensure!(addresses(1) == ["127.21.6.1:8091", "127.21.6.2:8091"], "{servers}");
+    data.query("CREATE DATABASE d WITH REPLICATION 2")?;
+    data.write(0, 10)?;
+    ensure!(classic.nodes[0].rows("d", "SELECT count(v) FROM m")?[0][1] == 10);
+    Ok(())
+}
