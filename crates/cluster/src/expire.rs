@@ -1,16 +1,17 @@
 //! Dropping what is no longer kept: groups that a policy has outlived, and shards that the metadata has dropped.
 //!
 //! A shard on this node's disk is dropped only when the metadata is sure to have known it once: its number is not above
-//! the largest ever given, and it is in no live group.
+//! the largest ever given, and it is in no live group, or it is held by others now of whom one is whole.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use env::Env;
 use hinted_handoff::Queues;
-use meta::{Command, Data};
+use meta::{Command, Data, Shard};
 use meta_client::MetaClient;
-use model::{ShardGroupId, ShardId, Timestamp};
+use model::{NodeId, ShardGroupId, ShardId, Timestamp};
 
 use crate::local::LocalShards;
 
@@ -29,10 +30,16 @@ pub fn expired(data: &Data, now: Timestamp) -> Vec<(String, String, ShardGroupId
     found
 }
 
-/// Shards on the disk that are in no live group any more.
-pub fn dropped(data: &Data, on_disk: &[ShardId]) -> Vec<ShardId> {
-    let live: std::collections::BTreeSet<ShardId> = data.live_shards().map(|place| place.shard.id).collect();
-    on_disk.iter().copied().filter(|shard| *shard <= data.shard_id_max() && !live.contains(shard)).collect()
+/// Shards on the disk of `me` that are in no live group any more, or that it was relieved of: others own them, and one of
+/// those has everything.
+pub fn dropped(data: &Data, me: NodeId, on_disk: &[ShardId]) -> Vec<ShardId> {
+    let stays = |shard: &Shard| {
+        let has_whole_copy = shard.owners.iter().any(|owner| !data.is_blank(*owner));
+        shard.is_owned_by(me) || !has_whole_copy
+    };
+    let staying = data.live_shards().filter(|place| stays(place.shard)).map(|place| place.shard.id);
+    let staying: BTreeSet<ShardId> = staying.collect();
+    on_disk.iter().copied().filter(|shard| *shard <= data.shard_id_max() && !staying.contains(shard)).collect()
 }
 
 /// Drops local shards as the metadata changes, for ever.
@@ -40,7 +47,7 @@ pub async fn run_drops(env: Env, meta: Arc<MetaClient>, local: Arc<LocalShards>,
     let mut changes = meta.subscribe();
     loop {
         let on_disk: Vec<ShardId> = local.store().shards().into_iter().map(|shard| shard.id).collect();
-        for shard in dropped(&meta.data(), &on_disk) {
+        for shard in dropped(&meta.data(), local.me, &on_disk) {
             let (local, handoff) = (Arc::clone(&local), handoff.clone());
             let result = env.blocking(move || {
                 local.forget(shard);
@@ -90,7 +97,8 @@ mod tests {
     #[test]
     fn only_shards_that_the_metadata_has_known_and_dropped_are_dropped() {
         let (mut data, on_disk) = (Data::default(), [ShardId(1), ShardId(2)]);
-        assert_eq!(dropped(&data, &on_disk), [], "a node that knows nothing yet");
+        let me = NodeId(1);
+        assert_eq!(dropped(&data, me, &on_disk), [], "a node that knows nothing yet");
         let node = Command::CreateDataNode {
             incarnation: Incarnation(1),
             http_addr: "n:8086".to_owned(),
@@ -103,8 +111,41 @@ mod tests {
         let (database, policy) = ("d".to_owned(), "autogen".to_owned());
         apply(&mut data, &Command::CreateShardGroups { database, policy, instants: vec![Timestamp(0)] });
         assert_eq!(data.shard_id_max(), ShardId(1));
-        assert_eq!(dropped(&data, &on_disk), []);
+        assert_eq!(dropped(&data, me, &on_disk), []);
         apply(&mut data, &Command::DropDatabase { name: "d".to_owned() });
-        assert_eq!(dropped(&data, &on_disk), [ShardId(1)], "the second may be newer than this copy");
+        assert_eq!(dropped(&data, me, &on_disk), [ShardId(1)], "the second may be newer than this copy");
+    }
+
+    #[test]
+    fn a_copy_that_a_node_was_relieved_of_is_dropped_when_another_is_whole() {
+        let (mut data, on_disk) = (Data::default(), [ShardId(1)]);
+        for number in [1, 2] {
+            let command = Command::CreateDataNode {
+                incarnation: Incarnation(number),
+                http_addr: format!("n{number}:8086"),
+                tcp_addr: format!("n{number}:8088"),
+                passive: false,
+            };
+            apply(&mut data, &command);
+        }
+        let policy = Some(PolicySpec { replica_n: Some(2), ..PolicySpec::automatic() });
+        apply(&mut data, &Command::CreateDatabase { name: "d".to_owned(), policy, explicit: true });
+        let (database, policy) = ("d".to_owned(), "autogen".to_owned());
+        apply(&mut data, &Command::CreateShardGroups { database, policy, instants: vec![Timestamp(0)] });
+        let both = data.clone();
+        apply(&mut data, &Command::RemoveShardOwner { shard: ShardId(1), node: NodeId(1) });
+        assert_eq!(dropped(&data, NodeId(1), &on_disk), on_disk);
+        assert_eq!(dropped(&data, NodeId(2), &on_disk), []);
+        // Of a node that was removed whole, nothing is dropped unless the other has it all.
+        let mut data = both;
+        apply(&mut data, &Command::DeleteDataNode { id: NodeId(2) });
+        let replace = Command::UpdateDataNode {
+            id: NodeId(1),
+            http_addr: "x:8086".to_owned(),
+            tcp_addr: "x:8088".to_owned(),
+            incarnation: Some(Incarnation(3)),
+        };
+        apply(&mut data, &replace);
+        assert_eq!(dropped(&data, NodeId(2), &on_disk), [], "the only other copy is blank");
     }
 }

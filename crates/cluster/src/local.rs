@@ -59,7 +59,7 @@ pub enum LocalError {
 /// The shards of this node.
 #[derive(Debug)]
 pub struct LocalShards {
-    me: NodeId,
+    pub(crate) me: NodeId,
     meta: Arc<MetaClient>,
     store: Arc<Store>,
     /// The largest shard number when the node started; those above are whole from their beginning. As long as the
