@@ -111,6 +111,7 @@ impl Node {
         let lock = lock_metadata(&env, &config, &roles).await?;
         let handoff = open_handoff(&env, &config).await?;
         let store = open_store(&env, &config, &roles).await?;
+        refuse_points_of_others(&env, &config, store.as_deref(), handoff.as_deref()).await?;
         let own = vec![addresses.rpc.clone(), addresses.meta_http.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
         let channels = Arc::new(Channels::new(env.clone(), auth.clone(), config.dial_timeout));
@@ -356,6 +357,32 @@ async fn open_store(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow
     let copy = env.clone();
     let store = env.blocking(move || Store::open(copy, store_config)).await?;
     Ok(Some(Arc::new(store)))
+}
+
+/// A node that is yet to become a member must not bring anything along: numbers of shards and nodes mean something else
+/// in every cluster, so that points would be taken for those of other databases, and hints be sent to strangers.
+async fn refuse_points_of_others(
+    env: &Env,
+    config: &DataNodeConfig,
+    store: Option<&Store>,
+    handoff: Option<&Queues>,
+) -> anyhow::Result<()> {
+    if identity::load_member(env, &config.meta_dir, Files::NODE).await?.is_some() {
+        return Ok(());
+    }
+    let holds_shards = store.is_some_and(|store| !store.shards().is_empty());
+    let holds_hints = handoff.is_some_and(|handoff| !handoff.nodes().is_empty());
+    let (what, dir) = match (holds_shards, holds_hints) {
+        (true, _) => ("shards", &config.data_dir),
+        (false, true) => ("hints", &config.handoff_dir),
+        (false, false) => return Ok(()),
+    };
+    Err(anyhow!(
+        "{} holds {what}, and nothing in {} says of which cluster: put the files of the metadata directory back, or empty \
+         both directories",
+        dir.display(),
+        config.meta_dir.display()
+    ))
 }
 
 /// The memory of queries: what the configuration says, else a quarter of what there is.

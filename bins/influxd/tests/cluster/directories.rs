@@ -128,3 +128,26 @@ fn a_file_of_a_later_release_leaves_everything_as_it_was() {
     })();
     check(&cluster, done);
 }
+
+#[test]
+fn points_of_another_cluster_are_not_brought_into_a_new_one() {
+    let (mut cluster, _dir) = cluster(34, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        cluster.nodes[0].query("", "CREATE DATABASE d")?;
+        cluster.nodes[0].write_ok("d", "", b"m v=1 1")?;
+        anyhow::ensure!(cluster.stop(0)? == Some(0));
+        let dir = cluster.nodes[0].dir().to_owned();
+        std::fs::rename(dir.join("meta"), dir.join("kept"))?;
+        let before = files(&dir.join("data"))?;
+        let refused = refusal(&mut cluster, 0)?;
+        anyhow::ensure!(refused.contains("holds shards, and nothing in"), "{refused}");
+        anyhow::ensure!(files(&dir.join("data"))? == before, "it is as it was");
+        std::fs::remove_dir_all(dir.join("meta"))?;
+        std::fs::rename(dir.join("kept"), dir.join("meta"))?;
+        cluster.start(0, &[])?;
+        anyhow::ensure!(cluster.nodes[0].rows("d", "SELECT v FROM m")?[0][1] == 1);
+        Ok(())
+    })();
+    check(&cluster, done);
+}
