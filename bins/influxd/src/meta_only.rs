@@ -65,6 +65,7 @@ impl MetaOnly {
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
         let meta_config = MetaConfig {
             auth: auth.clone(),
+            lease_duration: config.lease_duration,
             files: Files::META_ONLY,
             single_server,
             gossip_interval: config.gossip_interval,

@@ -403,6 +403,7 @@ async fn start_meta_node(
     let meta_config = MetaConfig {
         version: CLUSTER_VERSION.to_owned(),
         auth: channels.auth().clone(),
+        lease_duration: config.lease_duration,
         timeouts: Timeouts::from_keys(config.heartbeat_timeout, config.election_timeout),
         propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
         shard_groups_max: u32::try_from(config.shard_groups_max).unwrap_or(u32::MAX),

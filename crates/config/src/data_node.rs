@@ -51,6 +51,8 @@ pub struct DataNodeConfig {
     pub http_bind: String,
     /// Whether `CREATE DATABASE` makes a default policy.
     pub retention_autocreate: bool,
+    /// How long a lease is good.
+    pub lease_duration: Duration,
     /// A follower that hears nothing for this long stands for election.
     pub election_timeout: Duration,
     /// How often a leader shows that it lives follows from this.
@@ -166,6 +168,7 @@ impl DataNodeConfig {
             http_enabled: settings.bool("http", "enabled").unwrap_or(true),
             http_bind: address(settings, "http", "bind-address")?,
             retention_autocreate: settings.bool("meta", "retention-autocreate").unwrap_or(true),
+            lease_duration: positive(settings, "meta", "lease-duration")?,
             election_timeout: settings.duration("meta", "election-timeout"),
             heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
             consensus_timeout: positive(settings, "meta", "consensus-timeout")?,

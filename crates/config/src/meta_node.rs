@@ -27,6 +27,8 @@ pub struct MetaNodeConfig {
     pub gossip_interval: Duration,
     /// What a node said of itself is forgotten after this.
     pub announcement_age_max: Duration,
+    /// How long a lease is good.
+    pub lease_duration: Duration,
     /// A follower that hears nothing for this long stands for election.
     pub election_timeout: Duration,
     /// How often a leader shows that it lives follows from this.
@@ -62,6 +64,7 @@ impl MetaNodeConfig {
             http_bind: address(settings, "meta", "http-bind-address")?,
             gossip_interval,
             announcement_age_max: positive(settings, "meta", "announcement-expiration")?,
+            lease_duration: positive(settings, "meta", "lease-duration")?,
             election_timeout: settings.duration("meta", "election-timeout"),
             heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
             consensus_timeout: positive(settings, "meta", "consensus-timeout")?,

@@ -20,6 +20,8 @@ pub struct MetaConfig {
     pub gossip_interval: Duration,
     /// What a node said of itself counts for so long.
     pub announcement_age_max: Duration,
+    /// How long a lease is good.
+    pub lease_duration: Duration,
     /// What this node proves itself with to others.
     pub auth: ClusterAuth,
     /// What members are told to be running, like `1.12.4-c1.12.4`.
@@ -47,6 +49,7 @@ impl MetaConfig {
             single_server: false,
             gossip_interval: Duration::from_secs(5),
             announcement_age_max: Duration::from_secs(30),
+            lease_duration: Duration::from_secs(60),
             auth: ClusterAuth::default(),
             version: String::new(),
             http_addr,

@@ -18,8 +18,10 @@ use credentials::Secret;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use meta::Node;
-use model::MetaIndex;
+use model::{MetaIndex, NodeId};
 use serde_json::{Value, json};
+use stdx::form::Fields;
+use stdx::human::print_instant;
 
 use self::reply::{Reply, request_id};
 use crate::admission::JoinRefusal;
@@ -85,6 +87,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/status") => admin.status(),
         ("GET", "/peers") => admin.peers(),
         ("GET", "/show-cluster") => admin.show_cluster(),
+        ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/show-shards") => admin.show_shards(parts.uri.query()),
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
             Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
@@ -105,7 +108,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
 fn is_later(method: &str, path: &str) -> bool {
     match method {
         "GET" => {
-            matches!(path, "/lease" | "/user" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
+            matches!(path, "/user" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
                 || path.starts_with("/debug/")
                 || path.starts_with("/influxdb/v2/acl/")
         }
@@ -197,6 +200,37 @@ impl Admin {
     fn peers(&self) -> Reply {
         let status = self.node.status();
         Reply::json(&json!(status.id.map(|_| status.peers)))
+    }
+
+    /// Who may do what must be done once. Both spellings of the node's parameter are in use.
+    async fn lease(&self, uri: &http::Uri) -> Reply {
+        let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes());
+        let wrong = |text: &str| Reply::text(StatusCode::BAD_REQUEST, text);
+        let name = fields.get("name");
+        if name.is_empty() {
+            return wrong("lease name required");
+        }
+        let id = Some(fields.get("nodeid")).filter(|id| !id.is_empty()).unwrap_or_else(|| fields.get("node_id"));
+        if id.is_empty() {
+            return wrong("node ID required");
+        }
+        let Ok(id) = id.parse() else { return wrong("invalid node ID") };
+        let (status, lease) = match self.node.lease(name, NodeId(id)).await {
+            Ok(Ok(lease)) => (StatusCode::OK, lease),
+            Ok(Err(lease)) => (StatusCode::CONFLICT, lease),
+            Err(error) => return operators::refused(&error.into(), uri),
+        };
+        let left = lease.expires.saturating_sub(self.node.0.env.monotonic());
+        let expiration = self.node.0.env.now().0.saturating_add(i64::try_from(left.as_nanos()).unwrap_or(i64::MAX));
+        Reply::json_with(
+            status,
+            &json!({
+                "name": lease.name,
+                "expiration": print_instant(expiration),
+                "owner": lease.owner.0,
+                "fence": [lease.fence.0, lease.fence.1],
+            }),
+        )
     }
 
     fn show_cluster(&self) -> Reply {

@@ -6,8 +6,8 @@
 //!
 //! In reading order: `config`, `identity` (who a directory is), `transport` (how Raft messages travel), `raft` (what
 //! openraft needs from us), `snapshots`, `node` (start, bootstrap, propose), `membership` (who votes), `admission` (the
-//! leader's side of a join), `join` (the other side), `operate` (what operators ask for), `announcements` and `gossip` (what
-//! nodes say of themselves), `http` (the admin API), `http_client`.
+//! leader's side of a join), `join` (the other side), `operate` (what operators ask for), `leases`, `announcements` and
+//! `gossip` (what nodes say of themselves), `http` (the admin API), `http_client`.
 //!
 //! Invariants
 //! - A member's number is given by a committed command before it starts Raft, and is never used again. A directory that
@@ -16,7 +16,7 @@
 //!   has asked to and has caught up.
 //! - Messages name the cluster and the member they are for; others do not answer them.
 //!
-//! Not here: TLS on 8091, and what operators do with it later (users, leases, copying shards); such calls answer 501.
+//! Not here: TLS on 8091, and what operators do with it later (users, copying shards); such calls answer 501.
 
 pub mod config;
 pub mod fuzzing;
@@ -31,6 +31,7 @@ pub mod transport;
 mod admission;
 mod announcements;
 mod http_client;
+mod leases;
 mod membership;
 mod operate;
 mod snapshots;

@@ -23,6 +23,7 @@ use crate::config::MetaConfig;
 use crate::http_client::{self, Answer, HttpError, Sent};
 use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
+use crate::leases::{Lease, Leases};
 use crate::raft::{
     Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, TypeConfig,
     seed_election_dice,
@@ -64,6 +65,7 @@ pub(crate) struct Inner {
     /// This node has left its cluster and its directory is marked so.
     left: watch::Sender<bool>,
     pub(crate) announcements: Mutex<Announcements>,
+    leases: Mutex<Leases>,
 }
 
 /// Raft at work.
@@ -229,6 +231,7 @@ impl MetaNode {
             dropped: watch::Sender::new(false),
             left: watch::Sender::new(false),
             announcements: Mutex::default(),
+            leases: Mutex::default(),
         }));
         if let Some(member) = member {
             node.0.config.auth.belongs_to(member.cluster_id, member.id.0);
@@ -350,6 +353,19 @@ impl MetaNode {
             Ok(Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_)))) => Err(ProposeError::NoLeader),
             Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
         }
+    }
+
+    /// Gives or renews a lease to `node`; the inner error is the lease of whoever has it. Only the leader can, and asks a
+    /// majority first whether it still is.
+    ///
+    /// # Errors
+    /// As [`MetaNode::propose`].
+    pub(crate) async fn lease(&self, name: &str, node: NodeId) -> Result<Result<Lease, Lease>, ProposeError> {
+        self.ensure_linearizable().await?;
+        let running = self.running().ok_or(ProposeError::NoLeader)?;
+        let term = running.raft.metrics().borrow().current_term;
+        let (now, duration) = (self.0.env.monotonic(), self.0.config.lease_duration);
+        Ok(self.0.leases.lock().acquire(name, node, term, now, duration))
     }
 
     /// Answers a Raft message of another member.

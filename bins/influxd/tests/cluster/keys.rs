@@ -43,7 +43,10 @@ fn keys_without_effect_are_logged_and_defaults_are_not() {
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains("lvl=warn")).collect();
         // Without a secret every start says so.
         let is_usual = |line: &&str| line.contains("the cluster ports are open");
-        anyhow::ensure!(log.contains("the node serves") && warnings.iter().all(is_usual) && warnings.len() == 1, "{log}");
+        anyhow::ensure!(
+            log.contains("the node serves") && warnings.iter().all(is_usual) && warnings.len() == 1,
+            "{log}"
+        );
         Ok(())
     })();
     check(&cluster, done);

@@ -133,7 +133,7 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, OperateError> {
     serde_json::from_slice(body).map_err(|error| OperateError::Invalid(error.to_string()))
 }
 
-fn refused(error: &OperateError, uri: &Uri) -> Reply {
+pub(super) fn refused(error: &OperateError, uri: &Uri) -> Reply {
     let status = match error {
         OperateError::NotLeader(leader) if !leader.http_addr.is_empty() => {
             return reply::redirect(&leader.http_addr, uri);

@@ -31,6 +31,10 @@ impl Reply {
         Reply::json_bytes(value.to_string().into_bytes())
     }
 
+    pub(super) fn json_with(status: StatusCode, value: &Value) -> Reply {
+        Reply::new(status, "application/json", Bytes::from(value.to_string()))
+    }
+
     pub(super) fn json_bytes(json: Vec<u8>) -> Reply {
         Reply::new(StatusCode::OK, "application/json", Bytes::from(json))
     }

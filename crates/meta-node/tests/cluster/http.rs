@@ -27,7 +27,7 @@ pub(crate) async fn send(address: &str, request: http::Request<Full<Bytes>>) -> 
     http::Response::from_parts(parts, body)
 }
 
-async fn call(address: &str, method: &str, path: &str) -> http::Response<Bytes> {
+pub(crate) async fn call(address: &str, method: &str, path: &str) -> http::Response<Bytes> {
     let request = http::Request::builder().method(method).uri(path).header("host", address);
     within(path, send(address, request.body(Full::default()).expect("well formed"))).await
 }

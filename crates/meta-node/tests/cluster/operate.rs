@@ -12,7 +12,7 @@ use model::{NodeId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::*;
-use crate::http::{get_json, post};
+use crate::http::{call, get_json, post};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -373,4 +373,37 @@ async fn what_is_missing_or_unknown_is_said() {
     let (status, text) = form(&meta.peer(), "/join", "addr=127.0.0.1:1").await;
     assert_eq!(status, 500);
     assert!(error(&text).starts_with("Get http://127.0.0.1:1/status: connect: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_lease_is_held_by_one_node_at_a_time() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [a, b, c] = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
+    for process in [&a, &b, &c] {
+        added(&a.peer(), "/join", &format!("addr={}", process.peer())).await;
+    }
+    let leads = leader(&[&a, &b, &c]).await;
+    let ask = async |query: &str| {
+        let answer = call(&leads.peer(), "GET", &format!("/lease?{query}")).await;
+        let body = String::from_utf8_lossy(answer.body()).into_owned();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&body).unwrap_or(Value::String(body)))
+    };
+    for (query, want) in [
+        ("nodeid=4", "lease name required"),
+        ("name=continuous_querier", "node ID required"),
+        ("name=continuous_querier&nodeid=x", "invalid node ID"),
+    ] {
+        assert_eq!(ask(query).await, (400, json!(want)));
+    }
+    let (status, first) = ask("name=continuous_querier&nodeid=4").await;
+    assert_eq!((status, &first["name"], &first["owner"]), (200, &json!("continuous_querier"), &json!(4)));
+    let (status, held) = ask("name=continuous_querier&node_id=5").await;
+    assert_eq!((status, &held["owner"], &held["fence"]), (409, &json!(4), &first["fence"]));
+    let (status, renewed) = ask("name=continuous_querier&nodeid=4").await;
+    assert_eq!((status, &renewed["fence"]), (200, &first["fence"]));
+    assert!(renewed["expiration"].as_str() >= first["expiration"].as_str());
+    // Elsewhere one is sent to the leader.
+    let other = [&a, &b, &c].into_iter().find(|process| process.node.id() != leads.node.id()).expect("two others");
+    let answer = call(&other.peer(), "GET", "/lease?name=x&nodeid=4").await;
+    assert_eq!(answer.headers()["location"], format!("http://{}/lease?name=x&nodeid=4", leads.peer()));
 }
