@@ -9,6 +9,7 @@
 //!
 //! Not here: passwords, and what a user may do.
 
+pub mod fuzzing;
 pub mod peer;
 pub mod secret;
 pub mod token;
