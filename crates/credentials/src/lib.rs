@@ -1,14 +1,17 @@
-//! Signed tokens that prove who asks.
+//! Passwords and signed tokens that prove who asks.
 //!
 //! A token is a JSON Web Token, signed with HMAC and a secret that both sides have. [`token::sign`] makes one for the admin
-//! API and for calls between nodes, [`token::verify`] reads one. The time is an argument.
+//! API and for calls between nodes, [`token::verify`] reads one. The time is an argument. [`password`] hashes passwords and
+//! verifies them; the salt is an argument.
 //!
 //! Invariants
 //! - Nothing of a token is believed before its signature is checked, but for the name of the hash.
 //! - Without a secret no token is good, not even one that was signed with the empty secret.
 //!
-//! Not here: passwords, and what a user may do.
+//! Not here: what a user may do.
 
+pub mod password;
 pub mod token;
 
+pub use password::{PasswordError, Scheme, SchemeError};
 pub use token::{Claims, TokenError, sign, verify};
