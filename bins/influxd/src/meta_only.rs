@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cluster::{MetaEndpoint, ShardServer};
 use config::MetaNodeConfig;
+use credentials::Scheme;
 use env::{Env, TaskHandle};
 use meta_node::http::HttpConfig;
 use meta_node::identity::Files;
@@ -87,7 +88,7 @@ impl MetaOnly {
         let server = ShardServer::new(env.clone(), Some(endpoint));
         let mut tasks = vec![
             serve(&env, raft_listener, rpc::server::routes(server.clone()), &stopped),
-            serve(&env, http_listener, admin_app(&node, server), &stopped),
+            serve(&env, http_listener, admin_app(&node, server, config.password_hash), &stopped),
             env.spawn(node.clone().run_gossip()),
         ];
         if single_server {
@@ -128,8 +129,8 @@ impl MetaOnly {
 }
 
 /// The admin API, and on the same port the calls of data nodes to the metadata service.
-pub(crate) fn admin_app(node: &MetaNode, server: ShardServer) -> axum::Router {
-    let config = HttpConfig { version: COMPATIBLE_VERSION.to_owned() };
+pub(crate) fn admin_app(node: &MetaNode, server: ShardServer, password_hash: Scheme) -> axum::Router {
+    let config = HttpConfig { version: COMPATIBLE_VERSION.to_owned(), password_hash };
     rpc::server::routes(server).merge(meta_node::http::router(node.clone(), config))
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use credentials::Scheme;
+
 use crate::file::Settings;
 use crate::keys::Effect;
 
@@ -13,6 +15,16 @@ pub struct InvalidConfig {
     pub reason: String,
     /// Prints a file that can be.
     pub command: &'static str,
+}
+
+/// A secret of the configuration; empty where none is set.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// What the file asks for and this program cannot do must stop it, not be ignored.
@@ -86,6 +98,12 @@ pub(crate) fn positive(settings: &Settings, table: &str, name: &str) -> Result<D
 pub(crate) fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
     let value = settings.int(table, name);
     usize::try_from(value).map_err(|_| refusal(settings, table, name, &format!("{name} must be non-negative")))
+}
+
+/// How passwords are hashed. Both programs have the key, and all nodes of a cluster the same value.
+pub(crate) fn scheme(settings: &Settings) -> Result<Scheme, InvalidConfig> {
+    let (table, name) = ("meta", "password-hash");
+    Scheme::parse(&settings.text(table, name)).map_err(|error| refusal(settings, table, name, &error.to_string()))
 }
 
 /// Why the value of a key cannot be, and where it stands.

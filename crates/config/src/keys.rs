@@ -134,7 +134,7 @@ const ALWAYS: &str = "the log has these messages always";
 const LICENCE: &str = "no licence is needed";
 const TRACING: &str = "calls between nodes are not traced yet";
 const TLS: &str = "there is no TLS yet";
-const USERS: &str = "there are no users yet";
+const META_LOGIN: &str = "nobody is asked who they are on this port yet";
 const PROFILER: &str = "there is no profiler";
 const QUERY_LOG: &str = "queries are not logged yet";
 const INGRESS: &str = "writes are not counted like this yet";
@@ -184,8 +184,8 @@ pub const KEYS: &[Key] = &[
     inert("meta", "meta-insecure-tls", Bool, "false", TLS),
     stops("meta", "meta-auth-enabled"),
     inert("meta", "meta-internal-shared-secret", Text, "", "nodes trust their network"),
-    inert("meta", "password-hash", Text, "bcrypt", USERS),
-    stops("meta", "ensure-fips"),
+    key("meta", "password-hash", Text, "bcrypt"),
+    key("meta", "ensure-fips", Bool, "false"),
     key("data", "enabled", Bool, ""),
     key("data", "dir", Text, "/var/lib/influxdb/data"),
     inert("data", "wal-dir", Text, "/var/lib/influxdb/wal", "a shard keeps its log in its own directory"),
@@ -286,7 +286,7 @@ pub const KEYS: &[Key] = &[
     inert("monitor", "remote-collect-interval", Duration, "10s", MONITOR),
     key("http", "enabled", Bool, "true"),
     key("http", "bind-address", Text, ":8086"),
-    stops("http", "auth-enabled"),
+    key("http", "auth-enabled", Bool, "false"),
     key("http", "log-enabled", Bool, "true"),
     key("http", "max-body-size", Int, "25000000"),
     key("http", "max-row-limit", Int, "0"),
@@ -295,7 +295,7 @@ pub const KEYS: &[Key] = &[
     inert("http", "https-certificate", Text, "/etc/ssl/influxdb.pem", TLS),
     inert("http", "https-private-key", Text, "", TLS),
     inert("http", "https-insecure-certificate", Bool, "false", TLS),
-    inert("http", "realm", Text, "InfluxDB", USERS),
+    key("http", "realm", Text, "InfluxDB"),
     inert("http", "flux-enabled", Bool, "false", FLUX),
     inert("http", "flux-log-enabled", Bool, "false", FLUX),
     key("http", "suppress-write-log", Bool, "false"),
@@ -303,12 +303,12 @@ pub const KEYS: &[Key] = &[
     key("http", "access-log-status-filters", List, ""),
     key("http", "write-tracing", Bool, "false"),
     inert("http", "pprof-enabled", Bool, "true", PROFILER),
-    inert("http", "pprof-auth-enabled", Bool, "false", USERS),
+    key("http", "pprof-auth-enabled", Bool, "false"),
     inert("http", "debug-pprof-enabled", Bool, "false", PROFILER),
-    inert("http", "ping-auth-enabled", Bool, "false", USERS),
-    inert("http", "prom-read-auth-enabled", Bool, "false", USERS),
-    inert("http", "user-query-bytes-enabled", Bool, "false", USERS),
-    inert("http", "shared-secret", Text, "", USERS),
+    key("http", "ping-auth-enabled", Bool, "false"),
+    inert("http", "prom-read-auth-enabled", Bool, "false", "Prometheus cannot read yet"),
+    inert("http", "user-query-bytes-enabled", Bool, "false", "bytes are not counted by user yet"),
+    key("http", "shared-secret", Text, ""),
     stops("http", "unix-socket-enabled"),
     inert("http", "unix-socket-group", Text, "", SOCKET),
     inert("http", "unix-socket-permissions", Text, "0777", SOCKET),
@@ -367,10 +367,10 @@ pub const META_KEYS: &[Key] = &[
     inert("meta", "lease-duration", Duration, "1m0s", "there are no leases yet"),
     stops("meta", "auth-enabled"),
     stops("meta", "ldap-allowed"),
-    inert("meta", "shared-secret", Text, "", USERS),
+    inert("meta", "shared-secret", Text, "", META_LOGIN),
     inert("meta", "internal-shared-secret", Text, "", "nodes trust their network yet"),
-    inert("meta", "password-hash", Text, "bcrypt", USERS),
-    stops("meta", "ensure-fips"),
+    key("meta", "password-hash", Text, "bcrypt"),
+    key("meta", "ensure-fips", Bool, "false"),
     stops("meta", "raft-portal-auth-required"),
     stops("meta", "raft-dialer-auth-required"),
     key("meta", "max-shard-groups-per-policy", Int, "10000"),

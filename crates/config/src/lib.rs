@@ -17,7 +17,7 @@ pub mod meta_node;
 pub mod print;
 pub mod text;
 
-pub use check::InvalidConfig;
+pub use check::{InvalidConfig, Secret};
 pub use data_node::{DataNodeConfig, Mode};
 pub use file::{ConfigError, Settings, Warning};
 pub use keys::Program;

@@ -6,6 +6,7 @@
 mod operators;
 mod reply;
 mod shards;
+mod users;
 
 use std::sync::Arc;
 
@@ -13,8 +14,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
+use credentials::Scheme;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use login::Logins;
 use meta::Node;
 use model::MetaIndex;
 use serde_json::{Value, json};
@@ -38,17 +41,21 @@ type Response = http::Response<Body>;
 pub struct HttpConfig {
     /// Value of `X-Influxdb-Version`, like `1.12.4`.
     pub version: String,
+    /// How passwords of users are hashed.
+    pub password_hash: Scheme,
 }
 
 #[derive(Debug)]
 struct Admin {
     node: MetaNode,
     config: HttpConfig,
+    logins: Arc<Logins>,
 }
 
 /// The admin API of a meta node, member or not.
 pub fn router(node: MetaNode, config: HttpConfig) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(Admin { node, config }))
+    let logins = Logins::new(node.0.env.clone(), config.password_hash);
+    Router::new().fallback(serve).with_state(Arc::new(Admin { node, config, logins }))
 }
 
 /// What a data node without the meta role serves on 8091: everything is sent on to a meta node, whose address `target`
@@ -77,6 +84,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/status") => admin.status(),
         ("GET", "/peers") => admin.peers(),
         ("GET", "/show-cluster") => admin.show_cluster(),
+        ("GET", "/user") => admin.users(parts.uri.query()),
         ("GET", "/show-shards") => admin.show_shards(parts.uri.query()),
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
             Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
@@ -102,7 +110,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
 fn is_later(method: &str, path: &str) -> bool {
     match method {
         "GET" => {
-            matches!(path, "/lease" | "/user" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
+            matches!(path, "/lease" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
                 || path.starts_with("/debug/")
                 || path.starts_with("/influxdb/v2/acl/")
         }
@@ -112,7 +120,6 @@ fn is_later(method: &str, path: &str) -> bool {
                 "/execute"
                     | "/copy-shard"
                     | "/kill-copy-shard"
-                    | "/user"
                     | "/role"
                     | "/restore-meta"
                     | "/repair"

@@ -32,6 +32,7 @@ impl Admin {
         let done = match uri.path() {
             "/join" if is_form(headers) => return Some(self.added(self.add_meta(&form()).await, uri)),
             "/join" => return Some(self.join(body, uri).await),
+            "/user" => return Some(self.change_user(body, uri).await),
             "/add-data" => return Some(self.added(self.add_data(&form()).await, uri)),
             "/update-data" => return Some(self.added(self.update_data(&form()).await, uri)),
             "/enter" => self.enter(body).await,
@@ -133,7 +134,7 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, OperateError> {
     serde_json::from_slice(body).map_err(|error| OperateError::Invalid(error.to_string()))
 }
 
-fn refused(error: &OperateError, uri: &Uri) -> Reply {
+pub(super) fn refused(error: &OperateError, uri: &Uri) -> Reply {
     let status = match error {
         OperateError::NotLeader(leader) if !leader.http_addr.is_empty() => {
             return reply::redirect(&leader.http_addr, uri);

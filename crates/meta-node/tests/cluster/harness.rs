@@ -149,7 +149,10 @@ impl Host {
         let node = MetaNode::start(env.clone(), config, Arc::new(cable)).await?;
         self.switch.plug(&self.tcp_addr, node.clone());
         let gossip = env.spawn(node.clone().run_gossip());
-        let versions = HttpConfig { version: "1.12.4".to_owned() };
+        let versions = HttpConfig {
+            version: "1.12.4".to_owned(),
+            password_hash: credentials::Scheme::parse("bcrypt;cost=4").expect("a scheme"),
+        };
         let server = serve(&env, &self.http_addr, router(node.clone(), versions)).await;
         Ok(Process { node, host: Arc::clone(self), server, gossip })
     }

@@ -152,7 +152,9 @@ async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
     for bare in [missing, put] {
         assert!(!bare.headers().contains_key("X-Influxdb-Version"));
     }
-    for (method, path) in [("POST", "/execute"), ("GET", "/user"), ("DELETE", "/influxdb/v2/acl/grants/1")] {
+    for (method, path) in
+        [("POST", "/execute"), ("GET", "/role"), ("POST", "/role"), ("DELETE", "/influxdb/v2/acl/grants/1")]
+    {
         let later = call(&address, method, path).await;
         assert_eq!(later.status(), 501);
         assert_eq!(text(&later), format!(r#"{{"error":"{method} {path} is not available in this release"}}"#));
@@ -209,4 +211,70 @@ async fn a_data_node_redirects_or_says_that_it_waits() {
         (answer.status().as_u16(), text(&answer).as_str()),
         (503, r#"{"error":"not part of a cluster","unjoined":true}"#)
     );
+}
+
+#[tokio::test]
+async fn users_are_listed_and_changed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    assert_eq!(get_json(&address, "/user").await, json!({ "users": [] }));
+    let missing = call(&address, "GET", "/user?name=u").await;
+    assert_eq!((missing.status().as_u16(), text(&missing).as_str()), (404, r#"{"error":"user not found"}"#));
+    let hash = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
+    let long = "x".repeat(73);
+    for (body, want) in [
+        (r#"{"action":"create","user":{"name":"u","password":"s3cret"}}"#.to_owned(), (200, "")),
+        (r#"{"action":"create","user":{"name":"u","password":"s3cret"}}"#.to_owned(), (400, "user already exists")),
+        (format!(r#"{{"action":"create","user":{{"name":"h","hash":"{hash}"}}}}"#), (200, "")),
+        (r#"{"action":"create","user":{"name":"x","hash":"plain"}}"#.to_owned(), (400, "invalid hash")),
+        (r#"{"action":"create","user":{"name":"x"}}"#.to_owned(), (400, "password or hash required")),
+        (r#"{"action":"create","user":{"password":"s3cret"}}"#.to_owned(), (400, "username required")),
+        (
+            format!(r#"{{"action":"create","user":{{"name":"x","password":"{long}"}}}}"#),
+            (400, "password length exceeds 72 bytes"),
+        ),
+        (r#"{"action":"create"}"#.to_owned(), (400, "invalid user")),
+        (r#"{"action":"paint","user":{"name":"u"}}"#.to_owned(), (400, "invalid action: paint")),
+        (r#"{"action":"create","user":"s3cret"}"#.to_owned(), (400, "invalid JSON")),
+        (r#"{"action":"change-password","user":{"name":"u","password":"0ther"}}"#.to_owned(), (200, "")),
+        (r#"{"action":"change-password","user":{"name":"x","password":"0ther"}}"#.to_owned(), (400, "user not found")),
+        (r#"{"action":"change-password","user":{"name":"u"}}"#.to_owned(), (400, "password or hash required")),
+        (r#"{"action":"delete","user":{"name":"x"}}"#.to_owned(), (400, "user not found")),
+        (
+            r#"{"action":"add-permissions","user":{"name":"u","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+        ),
+        (
+            r#"{"action":"create","user":{"name":"p","password":"x","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+        ),
+    ] {
+        let (status, told) = post(&address, "/user", "application/json", body.as_bytes()).await;
+        let wanted = if want.1.is_empty() { String::new() } else { format!(r#"{{"error":"{}"}}"#, want.1) };
+        assert_eq!((status, told), (want.0, wanted), "{body}");
+    }
+    let stored = process.node.data().user("u").expect("created").hash.clone();
+    let bcrypt = credentials::Scheme::parse("bcrypt").expect("a scheme");
+    assert!(credentials::password::verify("0ther", &stored, &bcrypt));
+    for (database, privilege) in
+        [("a", meta::Privilege::All), ("n", meta::Privilege::None), ("r", meta::Privilege::Read)]
+    {
+        propose(&[&process], &create_database(database)).await;
+        let (user, database) = ("u".to_owned(), database.to_owned());
+        propose(&[&process], &meta::Command::Grant { user, database, privilege }).await;
+    }
+    propose(&[&process], &meta::Command::SetAdmin { name: "h".to_owned(), admin: true }).await;
+    let all =
+        json!(["CreateDatabase", "DropData", "ReadData", "WriteData", "ManageContinuousQuery", "ManageSubscription"]);
+    let u = json!({ "name": "u", "hash": stored, "permissions": { "a": all, "r": ["ReadData"] } });
+    let listed = get_json(&address, "/user").await;
+    assert_eq!(listed["users"][0], u);
+    assert_eq!((&listed["users"][1]["name"], &listed["users"][1]["hash"]), (&json!("h"), &json!(hash)));
+    let admin = listed["users"][1]["permissions"][""].as_array().expect("a list");
+    assert_eq!((admin.len(), &admin[0], &admin[17]), (18, &json!("ViewAdmin"), &json!("KapacitorConfigAPI")));
+    assert_eq!(get_json(&address, "/user?name=u").await, json!({ "users": [u] }));
+    let (status, _) = post(&address, "/user", "application/json", br#"{"action":"delete","user":{"name":"u"}}"#).await;
+    assert_eq!((status, process.node.data().user("u").is_none()), (200, true));
 }
