@@ -1,12 +1,13 @@
 //! The server: wires the parts of a node together.
 //!
 //! `node` starts the parts in order and stops them; `link` is the way to the metadata service; `services` lets the HTTP
-//! API call into the cluster; `membership` is how a node waits to be added, is added, and is told to leave. `meta_only` is
+//! API call into the cluster and `auth` tells it who asks; `membership` is how a node waits to be added, is added, and is told to leave. `meta_only` is
 //! a node of the program `influxd-meta`: the metadata service and nothing else. The programs in `main` and `meta_main`
 //! read flags; `lookup` finds their files, and what else they share is in `program`.
 //!
 //! This is a library so that a whole node can also run inside a simulation.
 
+pub mod auth;
 pub mod link;
 pub mod lookup;
 pub mod membership;

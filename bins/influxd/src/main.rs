@@ -50,6 +50,8 @@ fn run(flags: Run) -> anyhow::Result<()> {
     program::start_log(&env, &node_config.log_level, &node_config.log_format);
     found.log();
     program::warn(&node_config.cluster_auth.warnings());
+    let hashing = (&node_config.password_hash, &node_config.password_hash_text);
+    program::check_password_hash(hashing.0, hashing.1, node_config.ensure_fips)?;
     program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serve(env, node_config)))
 }
 

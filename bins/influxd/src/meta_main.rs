@@ -47,6 +47,8 @@ fn run(flags: Run) -> anyhow::Result<()> {
     program::start_log(&env, &meta_config.log_level, &meta_config.log_format);
     found.log();
     program::warn(&meta_config.cluster_auth.warnings());
+    let hashing = (&meta_config.password_hash, &meta_config.password_hash_text);
+    program::check_password_hash(hashing.0, hashing.1, meta_config.ensure_fips)?;
     let serving = serve(env, meta_config, flags.single_server);
     program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serving))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cluster::{MetaEndpoint, ShardServer};
 use config::{ClusterAuthConfig, MetaNodeConfig};
+use credentials::Scheme;
 use env::{Env, TaskHandle};
 use meta_node::http::HttpConfig;
 use meta_node::identity::Files;
@@ -88,7 +89,7 @@ impl MetaOnly {
         let server = ShardServer::new(env.clone(), Some(endpoint));
         let mut tasks = vec![
             serve(&env, raft_listener, rpc::server::routes(server.clone(), auth), &stopped),
-            serve(&env, http_listener, admin_app(&node, server, &config.cluster_auth), &stopped),
+            serve(&env, http_listener, admin_app(&node, server, &config.cluster_auth, config.password_hash), &stopped),
             env.spawn(node.clone().run_gossip()),
         ];
         if single_server {
@@ -129,9 +130,15 @@ impl MetaOnly {
 }
 
 /// The admin API, and on the same port the calls of data nodes to the metadata service.
-pub(crate) fn admin_app(node: &MetaNode, server: ShardServer, auth: &ClusterAuthConfig) -> axum::Router {
+pub(crate) fn admin_app(
+    node: &MetaNode,
+    server: ShardServer,
+    auth: &ClusterAuthConfig,
+    password_hash: Scheme,
+) -> axum::Router {
     let config = HttpConfig {
         version: COMPATIBLE_VERSION.to_owned(),
+        password_hash,
         auth_enabled: auth.admin_auth_enabled,
         shared_secret: auth.shared_secret.clone(),
     };

@@ -16,10 +16,11 @@ use cluster::shard_server::Parts;
 use cluster::{
     HybridClock, LocalShards, MetaEndpoint, Peers, PointsWriter, QueryLimits, Repair, ShardServer, Statements, expire,
 };
-use config::{ClusterAuthConfig, DataNodeConfig, Mode};
+use config::{DataNodeConfig, Mode};
 use env::{DirLock, Env, TaskHandle};
 use hinted_handoff::Queues;
-use http_api::config as http_limits;
+use http_api::{AuthService, config as http_limits};
+use login::Logins;
 use meta::{Command, Data, Incarnation};
 use meta_client::{MetaClient, MetaLink};
 use meta_node::identity::{self, Files};
@@ -30,6 +31,7 @@ use storage::{Store, StoreConfig};
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
 
+use crate::auth::Users;
 use crate::link::RemoteMeta;
 use crate::membership::{self, Membership};
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
@@ -147,7 +149,7 @@ impl Node {
         // A data node that is added by operators leaves this port to a meta node on the same machine.
         if !roles.is_added() {
             let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
-            let app = admin_app(&meta_node, &meta, &env, endpoint, &config.cluster_auth);
+            let app = admin_app(&meta_node, &meta, &env, endpoint, &config);
             background.push(serve(&env, listener, app, &stopped));
         }
 
@@ -225,12 +227,25 @@ impl Node {
             memory,
         };
         let greeting = Arc::clone(&peers);
-        let statements =
-            Statements::new(env.clone(), Arc::clone(&meta), local, peers, Arc::clone(&writer), limits, &metrics);
+        let logins = Logins::new(env.clone(), config.password_hash);
+        let statements = Statements::new(
+            env.clone(),
+            Arc::clone(&meta),
+            local,
+            peers,
+            Arc::clone(&writer),
+            Arc::clone(&logins),
+            limits,
+            &metrics,
+        );
         let services = http_api::Services {
             query: Arc::new(Queries(statements)),
-            write: Arc::new(Writes(writer)),
+            write: Arc::new(Writes { writer, meta: Arc::clone(&meta) }),
             status: Arc::new(NodeStatus { metrics, started, command_line, store: store.clone() }),
+            auth: config.http_auth.then(|| {
+                let (meta, secret) = (Arc::clone(&meta), config.http_secret.clone());
+                Arc::new(Users { env: env.clone(), meta, logins, secret }) as Arc<dyn AuthService>
+            }),
         };
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;
@@ -439,10 +454,13 @@ fn admin_app(
     meta: &Arc<MetaClient>,
     env: &Env,
     endpoint: Option<Arc<dyn MetaEndpoint>>,
-    auth: &ClusterAuthConfig,
+    config: &DataNodeConfig,
 ) -> Router {
     match meta_node {
-        Some(node) => meta_only::admin_app(node, ShardServer::new(env.clone(), endpoint), auth),
+        Some(node) => {
+            let server = ShardServer::new(env.clone(), endpoint);
+            meta_only::admin_app(node, server, &config.cluster_auth, config.password_hash)
+        }
         None => {
             let meta = Arc::clone(meta);
             meta_node::http::redirect_router(Arc::new(move || {
@@ -699,6 +717,9 @@ async fn serve_clients(
             statuses: config.access_log_statuses.clone(),
         },
         write_tracing: config.write_tracing,
+        realm: config.http_realm.clone(),
+        ping_auth: config.http_ping_auth,
+        debug_admin: config.http_debug_admin,
     };
     if !config.http_enabled {
         return Ok(env.spawn(async {}));

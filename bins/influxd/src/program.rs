@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use credentials::Scheme;
 use env::Env;
 use telemetry::log::Format;
 
@@ -69,6 +70,19 @@ pub fn start_log(env: &Env, level: &str, format: &str) {
 /// Tells the log what an operator should know.
 pub fn warn(texts: &[String]) {
     texts.iter().for_each(|text| tracing::warn!("{text}"));
+}
+
+/// Tells the log how passwords are hashed; `text` is the value as it was given.
+///
+/// # Errors
+/// When FIPS 140 is asked for and does not allow it.
+pub fn check_password_hash(scheme: &Scheme, text: &str, ensure_fips: bool) -> anyhow::Result<()> {
+    tracing::info!("Password hashing configuration: {scheme}");
+    tracing::info!("Password hashing is FIPS-ready: {}", scheme.is_fips_ready());
+    if ensure_fips && !scheme.is_fips_ready() {
+        return Err(anyhow!("create server: passwordhash: not FIPS-ready: config: '{text}'"));
+    }
+    Ok(())
 }
 
 /// Runs `work` with the number of the process in the file that init scripts look for, if they name one.

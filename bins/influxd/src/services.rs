@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{PointsWriter, QueryContext, Statements, WriteFailure};
-use http_api::{Health, Pending, QueryRequest, QueryService, Statistic, StatusService, WriteRequest, WriteService};
+use cluster::access::may_write;
+use cluster::{Denied, PointsWriter, QueryContext, Statements, WriteFailure};
+use http_api::{
+    Caller, Health, Pending, QueryRefusal, QueryRequest, QueryService, Statistic, StatusService, WriteRequest,
+    WriteService,
+};
+use meta_client::MetaClient;
 use model::Timestamp;
 use model::result::Chunk;
 use storage::Store;
 use telemetry::Metrics;
 use tokio::sync::mpsc::Receiver;
+
+use crate::auth::asker;
 
 /// When a client that met a full server should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -20,26 +27,56 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Queries(pub Arc<Statements>);
 
 impl QueryService for Queries {
-    fn query(&self, request: QueryRequest) -> Receiver<Chunk> {
-        let context =
-            QueryContext { db: request.db, rp: request.rp, read_only: request.read_only, node: request.node_id };
-        self.0.query(request.statements, context)
+    fn query(&self, request: QueryRequest) -> Pending<'_, Result<Receiver<Chunk>, QueryRefusal>> {
+        let context = QueryContext {
+            db: request.db,
+            rp: request.rp,
+            read_only: request.read_only,
+            node: request.node_id,
+            asker: asker(request.caller),
+        };
+        Box::pin(async move {
+            self.0.query(request.statements, context).await.map_err(|denied| match denied {
+                Denied::Forbidden(_) => QueryRefusal::Forbidden(denied.to_string()),
+                Denied::Unknown(_) => QueryRefusal::Unknown(denied.to_string()),
+            })
+        })
     }
 }
 
 /// Writes.
 #[derive(Debug)]
-pub struct Writes(pub Arc<PointsWriter>);
+pub struct Writes {
+    /// Takes the points.
+    pub writer: Arc<PointsWriter>,
+    /// Tells who may write where.
+    pub meta: Arc<MetaClient>,
+}
 
 impl WriteService for Writes {
-    fn database_exists<'a>(&'a self, db: &'a str) -> Pending<'a, bool> {
-        Box::pin(self.0.database_exists(db))
+    fn admit<'a>(&'a self, caller: &'a Caller, db: &'a str) -> Pending<'a, Result<(), http_api::WriteFailure>> {
+        Box::pin(async move {
+            if !self.writer.database_exists(db).await {
+                return Err(http_api::WriteFailure::DatabaseNotFound(db.to_owned()));
+            }
+            match caller {
+                Caller::Anyone => Ok(()),
+                Caller::User(name) if self.meta.data().user(name).is_some_and(|user| may_write(user, db)) => Ok(()),
+                Caller::User(name) => Err(http_api::WriteFailure::Forbidden(format!(
+                    "{name:?} user is not authorized to write to database {db:?}"
+                ))),
+                Caller::Nobody => {
+                    let text = format!("user is required to write to database {db:?}");
+                    Err(http_api::WriteFailure::Forbidden(text))
+                }
+            }
+        })
     }
 
     fn write(&self, request: WriteRequest) -> Pending<'_, Result<(), http_api::WriteFailure>> {
         Box::pin(async move {
             let rp = request.rp.unwrap_or_default();
-            let written = self.0.write(&request.db, &rp, request.consistency, request.batch).await;
+            let written = self.writer.write(&request.db, &rp, request.consistency, request.batch).await;
             written.map_err(|failure| match failure {
                 WriteFailure::DatabaseNotFound(db) => http_api::WriteFailure::DatabaseNotFound(db),
                 WriteFailure::Partial { reason, dropped } => http_api::WriteFailure::Partial { reason, dropped },

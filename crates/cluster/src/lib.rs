@@ -8,6 +8,7 @@
 //!
 //! Not here: HTTP, storage formats, Raft.
 
+pub mod access;
 pub mod ack;
 pub mod budget;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod shard_source;
 pub mod statement;
 pub mod upkeep;
 
+pub use access::{Asker, Denied};
 pub use clock::HybridClock;
 pub use local::LocalShards;
 pub use peers::Peers;

@@ -12,12 +12,14 @@ mod into;
 mod schema;
 mod select;
 mod show;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use env::Env;
 use influxql::ast::Statement;
+use login::Logins;
 use meta::Data;
 use meta_client::MetaClient;
 use model::result::{Chunk, Message, Series};
@@ -25,6 +27,7 @@ use model::{NodeId, ShardId, TimeRange};
 use telemetry::{Counter, Gauge, Metrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::access::{self, Asker, Denied};
 use crate::budget::QueryMemory;
 use crate::fan_out::{Ask, AskError, FanOutError, Gathered, gather};
 use crate::local::LocalShards;
@@ -65,6 +68,8 @@ pub struct QueryContext {
     pub read_only: bool,
     /// Ask only this node's shards.
     pub node: Option<NodeId>,
+    /// Who sent it.
+    pub asker: Asker,
 }
 
 /// Carries out statements.
@@ -75,6 +80,7 @@ pub struct Statements {
     local: Option<Arc<LocalShards>>,
     peers: Arc<Peers>,
     writer: Arc<PointsWriter>,
+    logins: Arc<Logins>,
     limits: QueryLimits,
     permits: Option<Arc<Semaphore>>,
     started: Counter,
@@ -188,12 +194,14 @@ impl Answers {
 
 impl Statements {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a coordinator, put together once")]
     pub fn new(
         env: Env,
         meta: Arc<MetaClient>,
         local: Option<Arc<LocalShards>>,
         peers: Arc<Peers>,
         writer: Arc<PointsWriter>,
+        logins: Arc<Logins>,
         limits: QueryLimits,
         metrics: &Metrics,
     ) -> Arc<Statements> {
@@ -204,6 +212,7 @@ impl Statements {
             local,
             peers,
             writer,
+            logins,
             limits,
             permits,
             started: metrics.counter("query_statements", "Statements that were started"),
@@ -212,8 +221,25 @@ impl Statements {
         })
     }
 
-    /// Starts the statements of a request, one after the other. Dropping the receiver stops them.
-    pub fn query(self: &Arc<Self>, statements: Vec<Statement>, context: QueryContext) -> mpsc::Receiver<Chunk> {
+    /// Starts the statements of a request, one after the other, if its sender may have all of them carried out. Dropping
+    /// the receiver stops them.
+    ///
+    /// # Errors
+    /// See [`Denied`]; nothing was begun.
+    pub async fn query(
+        self: &Arc<Self>,
+        statements: Vec<Statement>,
+        context: QueryContext,
+    ) -> Result<mpsc::Receiver<Chunk>, Denied> {
+        // A copy that lags would let anybody become administrator of a cluster that has one.
+        if context.asker == Asker::Nobody && access::creates_first_admin(&statements) && !self.meta.refresh().await {
+            return Err(Denied::Unknown("the metadata service does not answer".to_owned()));
+        }
+        access::authorize(&self.meta.data(), &context.asker, &statements, &context.db)?;
+        Ok(self.start(statements, context))
+    }
+
+    fn start(self: &Arc<Self>, statements: Vec<Statement>, context: QueryContext) -> mpsc::Receiver<Chunk> {
         let (chunks, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let this = Arc::clone(self);
         self.env.spawn(async move {

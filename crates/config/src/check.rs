@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use credentials::Scheme;
+
 use crate::file::Settings;
 use crate::keys::Effect;
 
@@ -86,6 +88,12 @@ pub(crate) fn positive(settings: &Settings, table: &str, name: &str) -> Result<D
 pub(crate) fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
     let value = settings.int(table, name);
     usize::try_from(value).map_err(|_| refusal(settings, table, name, &format!("{name} must be non-negative")))
+}
+
+/// How passwords are hashed. Both programs have the key, and all nodes of a cluster the same value.
+pub(crate) fn scheme(settings: &Settings) -> Result<Scheme, InvalidConfig> {
+    let (table, name) = ("meta", "password-hash");
+    Scheme::parse(&settings.text(table, name)).map_err(|error| refusal(settings, table, name, &error.to_string()))
 }
 
 /// Why the value of a key cannot be, and where it stands.

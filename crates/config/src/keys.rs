@@ -134,7 +134,6 @@ const ALWAYS: &str = "the log has these messages always";
 const LICENCE: &str = "no licence is needed";
 const TRACING: &str = "calls between nodes are not traced yet";
 const TLS: &str = "there is no TLS yet";
-const USERS: &str = "there are no users yet";
 const PROFILER: &str = "there is no profiler";
 const QUERY_LOG: &str = "queries are not logged yet";
 const INGRESS: &str = "writes are not counted like this yet";
@@ -188,8 +187,8 @@ pub const KEYS: &[Key] = &[
     key("meta", "shared-secret", Text, ""),
     key("meta", "internal-shared-secret", Text, ""),
     key("meta", "require-cluster-auth", Bool, "false"),
-    inert("meta", "password-hash", Text, "bcrypt", USERS),
-    stops("meta", "ensure-fips"),
+    key("meta", "password-hash", Text, "bcrypt"),
+    key("meta", "ensure-fips", Bool, "false"),
     key("data", "enabled", Bool, ""),
     key("data", "dir", Text, "/var/lib/influxdb/data"),
     inert("data", "wal-dir", Text, "/var/lib/influxdb/wal", "a shard keeps its log in its own directory"),
@@ -290,7 +289,7 @@ pub const KEYS: &[Key] = &[
     inert("monitor", "remote-collect-interval", Duration, "10s", MONITOR),
     key("http", "enabled", Bool, "true"),
     key("http", "bind-address", Text, ":8086"),
-    stops("http", "auth-enabled"),
+    key("http", "auth-enabled", Bool, "false"),
     key("http", "log-enabled", Bool, "true"),
     key("http", "max-body-size", Int, "25000000"),
     key("http", "max-row-limit", Int, "0"),
@@ -299,7 +298,7 @@ pub const KEYS: &[Key] = &[
     inert("http", "https-certificate", Text, "/etc/ssl/influxdb.pem", TLS),
     inert("http", "https-private-key", Text, "", TLS),
     inert("http", "https-insecure-certificate", Bool, "false", TLS),
-    inert("http", "realm", Text, "InfluxDB", USERS),
+    key("http", "realm", Text, "InfluxDB"),
     inert("http", "flux-enabled", Bool, "false", FLUX),
     inert("http", "flux-log-enabled", Bool, "false", FLUX),
     key("http", "suppress-write-log", Bool, "false"),
@@ -307,12 +306,12 @@ pub const KEYS: &[Key] = &[
     key("http", "access-log-status-filters", List, ""),
     key("http", "write-tracing", Bool, "false"),
     inert("http", "pprof-enabled", Bool, "true", PROFILER),
-    inert("http", "pprof-auth-enabled", Bool, "false", USERS),
+    key("http", "pprof-auth-enabled", Bool, "false"),
     inert("http", "debug-pprof-enabled", Bool, "false", PROFILER),
-    inert("http", "ping-auth-enabled", Bool, "false", USERS),
-    inert("http", "prom-read-auth-enabled", Bool, "false", USERS),
-    inert("http", "user-query-bytes-enabled", Bool, "false", USERS),
-    inert("http", "shared-secret", Text, "", USERS),
+    key("http", "ping-auth-enabled", Bool, "false"),
+    inert("http", "prom-read-auth-enabled", Bool, "false", "Prometheus cannot read yet"),
+    inert("http", "user-query-bytes-enabled", Bool, "false", "bytes are not counted by user yet"),
+    key("http", "shared-secret", Text, ""),
     stops("http", "unix-socket-enabled"),
     inert("http", "unix-socket-group", Text, "", SOCKET),
     inert("http", "unix-socket-permissions", Text, "0777", SOCKET),
@@ -374,8 +373,8 @@ pub const META_KEYS: &[Key] = &[
     key("meta", "shared-secret", Text, ""),
     key("meta", "internal-shared-secret", Text, ""),
     key("meta", "require-cluster-auth", Bool, "false"),
-    inert("meta", "password-hash", Text, "bcrypt", USERS),
-    stops("meta", "ensure-fips"),
+    key("meta", "password-hash", Text, "bcrypt"),
+    key("meta", "ensure-fips", Bool, "false"),
     stops("meta", "raft-portal-auth-required"),
     stops("meta", "raft-dialer-auth-required"),
     key("meta", "max-shard-groups-per-policy", Int, "10000"),

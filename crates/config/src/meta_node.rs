@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::check::{InvalidConfig, address, advertised, check_supported, count, hostname, one_of, positive, refusal};
+use credentials::Scheme;
+
+use crate::check::{
+    InvalidConfig, address, advertised, check_supported, count, hostname, one_of, positive, refusal, scheme,
+};
 use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
 
@@ -37,6 +41,12 @@ pub struct MetaNodeConfig {
     pub consensus_timeout: Duration,
     /// Shard groups that one policy may have.
     pub shard_groups_max: usize,
+    /// How new passwords are hashed.
+    pub password_hash: Scheme,
+    /// The same as it was given, for an answer that quotes it.
+    pub password_hash_text: String,
+    /// Whether a way of hashing that FIPS 140 does not allow stops the start.
+    pub ensure_fips: bool,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -69,6 +79,9 @@ impl MetaNodeConfig {
             heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
             consensus_timeout: positive(settings, "meta", "consensus-timeout")?,
             shard_groups_max: count(settings, "meta", "max-shard-groups-per-policy")?,
+            password_hash: scheme(settings)?,
+            password_hash_text: settings.text("meta", "password-hash"),
+            ensure_fips: settings.bool("meta", "ensure-fips").unwrap_or(false),
             log_level: one_of(settings, "logging", "level", &["error", "warn", "info", "debug"])?,
             log_format: one_of(settings, "logging", "format", &["auto", "logfmt", "json"])?,
         };
@@ -106,6 +119,10 @@ mod tests {
             (
                 "[meta]\ngossip-frequency = \"100ms\"",
                 "f:2: [meta] gossip-frequency: gossiping frequency 100ms is too low (minimum 250ms)",
+            ),
+            (
+                "[meta]\npassword-hash = \"pbkdf2-sha256;rounds=0\"",
+                "f:2: [meta] password-hash: rounds must be a number from 1 to 4294967295",
             ),
             ("[meta]\nbind-address = \"here\"", "f:2: [meta] bind-address: \"here\" is not of the form host:port"),
             (

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http_api::encode::{Encoder, Format, Mode, TimeFormat};
 use http_api::{
-    AccessLog, Config, Health, Pending, QueryRequest, QueryService, Server, Services, Statistic, StatusService,
-    WriteFailure, WriteRequest, WriteService, config,
+    AccessLog, Caller, Config, Health, Pending, QueryRefusal, QueryRequest, QueryService, Server, Services, Statistic,
+    StatusService, WriteFailure, WriteRequest, WriteService, config,
 };
 use model::Timestamp;
 use model::result::{Chunk, Rows, Series, Value};
@@ -68,7 +68,7 @@ fn encode(name: &str, format: Format, time: TimeFormat, value: impl Fn(usize) ->
 /// Sends requests of `row_count` lines over a pipe in memory.
 async fn write(row_count: usize, request_count: usize) {
     let nothing = Arc::new(Nothing);
-    let services = Services { query: nothing.clone(), write: nothing.clone(), status: nothing };
+    let services = Services { query: nothing.clone(), write: nothing.clone(), status: nothing, auth: None };
     let server = Server::new(env::Env::real(), config(), services).expect("a good configuration");
     let (mut ours, theirs) = tokio::io::duplex(256 << 10);
     let serving = tokio::spawn(async move { server.serve_stream(theirs, "bench").await });
@@ -121,6 +121,9 @@ fn config() -> Config {
         drain_timeout: config::DRAIN_TIMEOUT,
         access_log: AccessLog { enabled: false, suppress_writes: false, statuses: Vec::new() },
         write_tracing: false,
+        realm: "InfluxDB".to_owned(),
+        ping_auth: false,
+        debug_admin: false,
     }
 }
 
@@ -129,14 +132,14 @@ fn config() -> Config {
 struct Nothing;
 
 impl QueryService for Nothing {
-    fn query(&self, _: QueryRequest) -> tokio::sync::mpsc::Receiver<Chunk> {
-        tokio::sync::mpsc::channel(1).1
+    fn query(&self, _: QueryRequest) -> Pending<'_, Result<tokio::sync::mpsc::Receiver<Chunk>, QueryRefusal>> {
+        Box::pin(async { Ok(tokio::sync::mpsc::channel(1).1) })
     }
 }
 
 impl WriteService for Nothing {
-    fn database_exists<'a>(&'a self, _: &'a str) -> Pending<'a, bool> {
-        Box::pin(async { true })
+    fn admit<'a>(&'a self, _: &'a Caller, _: &'a str) -> Pending<'a, Result<(), WriteFailure>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn write(&self, _: WriteRequest) -> Pending<'_, Result<(), WriteFailure>> {

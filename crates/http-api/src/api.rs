@@ -5,6 +5,7 @@ use std::sync::Arc;
 use env::Env;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::auth;
 use crate::config::Config;
 use crate::request_id::RequestIds;
 use crate::service::Services;
@@ -18,6 +19,9 @@ pub enum ConfigError {
     /// A header that HTTP does not allow.
     #[error("invalid header {0:?} in [http.headers]")]
     Header(String),
+    /// A realm that cannot stand in a header.
+    #[error("invalid realm {0:?}")]
+    Realm(String),
     /// A version or edition that cannot stand in a header.
     #[error("invalid version {0:?}")]
     Version(String),
@@ -36,6 +40,8 @@ pub(crate) struct Api {
     pub(crate) parsers: Arc<Parsers>,
     pub(crate) version: HeaderValue,
     pub(crate) build: HeaderValue,
+    /// What a client without credentials is asked for.
+    pub(crate) challenge: HeaderValue,
     /// The operator's own headers.
     pub(crate) headers: HeaderMap,
 }
@@ -57,6 +63,7 @@ impl Api {
             parsers: Arc::new(Parsers::new(config.parser_count_max, env.random_u64())),
             version: value(&config.version)?,
             build: value(&config.build)?,
+            challenge: auth::challenge(&config.realm).ok_or_else(|| ConfigError::Realm(config.realm.clone()))?,
             headers,
             env,
             config,

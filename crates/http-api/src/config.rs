@@ -86,6 +86,12 @@ pub struct Config {
     pub access_log: AccessLog,
     /// Whether the bodies of writes are logged.
     pub write_tracing: bool,
+    /// What a client without credentials is told to log in to.
+    pub realm: String,
+    /// Whether `/ping`, `/status` and `/health` ask for credentials where others do.
+    pub ping_auth: bool,
+    /// Whether `/debug` asks for an administrator where others ask for a user.
+    pub debug_admin: bool,
 }
 
 /// Which requests are logged.
@@ -142,6 +148,9 @@ pub(crate) mod tests {
             drain_timeout: DRAIN_TIMEOUT,
             access_log: AccessLog { enabled: false, suppress_writes: false, statuses: Vec::new() },
             write_tracing: false,
+            realm: "InfluxDB".to_owned(),
+            ping_auth: false,
+            debug_admin: false,
         }
     }
 

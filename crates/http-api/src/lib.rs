@@ -10,7 +10,7 @@
 //! - An answer streams: memory does not depend on its length. The exception is named in [`encode`].
 //! - A panic in a handler is counted and answered 500; other requests do not notice.
 //!
-//! Not here: what statements mean, where points are stored, and, so far, who may do what: see `auth`.
+//! Not here: what statements mean, where points are stored, who users are and what they may do.
 
 mod accept;
 mod access_log;
@@ -38,8 +38,8 @@ pub use api::ConfigError;
 pub use config::{AccessLog, Config};
 pub use server::{Server, serve};
 pub use service::{
-    Caller, Health, Pending, QueryRequest, QueryService, Services, Statistic, StatusService, WriteFailure,
-    WriteRequest, WriteService,
+    AuthFailure, AuthService, Caller, Credentials, Health, Pending, QueryRefusal, QueryRequest, QueryService, Services,
+    Statistic, StatusService, WriteFailure, WriteRequest, WriteService,
 };
 pub use stats::HttpStats;
 

@@ -13,11 +13,10 @@ use tokio::sync::mpsc;
 
 use crate::accept::{Wanted, takes_gzip};
 use crate::api::Api;
-use crate::auth;
 use crate::encode::{Mode, TimeFormat};
 use crate::request::Fields;
 use crate::respond::{self, Answer, Payload};
-use crate::service::{Caller, QueryRequest};
+use crate::service::{Caller, QueryRefusal, QueryRequest};
 use pump::{Pump, PumpConfig};
 
 /// Rows of a document where the client names no number, and of a piece where it wants one document.
@@ -44,14 +43,10 @@ struct Question {
 }
 
 /// `/query`.
-pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming) -> Answer {
+pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, caller: Caller) -> Answer {
     api.stats.query_requests.increment();
     let url = Fields::parse(head.uri.query().unwrap_or_default().as_bytes());
     let wanted = Wanted::of(&head.headers, url.is_true("pretty"));
-    let caller = match auth::authenticate(&head) {
-        Ok(caller) => caller,
-        Err(refusal) => return *refusal,
-    };
     let fields = match form::read(api, &head, body, url).await {
         Ok(fields) => fields,
         Err(error) => return form::refuse(wanted, error),
@@ -131,7 +126,7 @@ async fn run(api: &Api, question: Question, statements: Vec<Statement>, asked: A
         // Nothing but semicolons and comments: nobody needs to be asked.
         mpsc::channel(1).1
     } else {
-        api.services.query.query(QueryRequest {
+        let request = QueryRequest {
             statements,
             text: question.text,
             db: question.db,
@@ -140,7 +135,11 @@ async fn run(api: &Api, question: Question, statements: Vec<Statement>, asked: A
             row_count_wanted: question.chunk_row_count,
             node_id: question.node_id,
             caller: asked.caller,
-        })
+        };
+        match api.services.query.query(request).await {
+            Ok(receiver) => receiver,
+            Err(refusal) => return refuse(asked.wanted, &refusal),
+        }
     };
     if question.in_background {
         run_in_background(api, receiver);
@@ -164,6 +163,16 @@ async fn run(api: &Api, question: Question, statements: Vec<Statement>, asked: A
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     answer
+}
+
+fn refuse(wanted: Wanted, refusal: &QueryRefusal) -> Answer {
+    let text = refusal.to_string();
+    match refusal {
+        QueryRefusal::Forbidden(_) => respond::error(wanted, StatusCode::FORBIDDEN, &text),
+        QueryRefusal::Unknown(_) => {
+            respond::retry_after(respond::error(wanted, StatusCode::SERVICE_UNAVAILABLE, &text), 1)
+        }
+    }
 }
 
 /// Sends what the pump gives, in a task of its own, as fast as the client takes it.

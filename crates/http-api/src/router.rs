@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 use crate::api::Api;
 use crate::encode::time::push_http_date;
 use crate::respond::{self, Answer};
-use crate::{debug, query, status, write};
+use crate::service::Caller;
+use crate::{auth, debug, query, status, write};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -78,6 +79,38 @@ impl Route {
     }
 }
 
+/// What a route asks of those who call it, where callers are asked who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Nothing, unless the configuration says so: balancers look whether the node is there.
+    Liveness,
+    /// A user. What they may do, and who makes the first, is decided statement by statement or by database.
+    Decided,
+    /// Any user.
+    User,
+    /// Any user, or an administrator if the configuration says so.
+    Debug,
+}
+
+impl Route {
+    /// The one table of endpoints: a route that does not stand here does not compile.
+    fn access(self) -> Access {
+        match self {
+            Route::Query | Route::Write | Route::V2Write => Access::Decided,
+            Route::Ping | Route::Status | Route::Health => Access::Liveness,
+            Route::Metrics
+            | Route::V2Query
+            | Route::V2Delete
+            | Route::V2Buckets
+            | Route::V2Bucket
+            | Route::V2BucketPart(_)
+            | Route::PromWrite
+            | Route::PromRead => Access::User,
+            Route::DebugVars | Route::DebugRequests => Access::Debug,
+        }
+    }
+}
+
 /// Stands for a list of methods where none is refused.
 const ANY_METHOD: &str = "*";
 
@@ -123,6 +156,23 @@ async fn handled(api: &Api, route: Route, head: Parts, body: Incoming) -> Answer
     }
 }
 
+/// Who calls, if they may call this route at all; else the answer that refuses them.
+async fn admit(api: &Api, route: Route, head: &Parts) -> Result<Caller, Box<Answer>> {
+    let Some(service) = &api.services.auth else { return Ok(Caller::Anyone) };
+    let access = route.access();
+    if access == Access::Liveness && !api.config.ping_auth {
+        return Ok(Caller::Nobody);
+    }
+    let caller = auth::authenticate(api, &**service, head).await?;
+    let refusal = match (access, &caller) {
+        (Access::Decided, _) => return Ok(caller),
+        (_, Caller::Nobody) => "create admin user first or disable authentication",
+        (Access::Debug, _) if api.config.debug_admin && !service.is_admin(&caller) => "admin privilege required",
+        _ => return Ok(caller),
+    };
+    Err(Box::new(respond::json_error(StatusCode::FORBIDDEN, refusal)))
+}
+
 async fn dispatch(api: &Api, route: Route, head: Parts, body: Incoming) -> Answer {
     if head.method == Method::OPTIONS {
         let mut answer = respond::no_content();
@@ -130,10 +180,14 @@ async fn dispatch(api: &Api, route: Route, head: Parts, body: Incoming) -> Answe
         answer.headers_mut().remove(http::header::CONTENT_TYPE);
         return answer;
     }
+    let caller = match admit(api, route, &head).await {
+        Ok(caller) => caller,
+        Err(refusal) => return write::refuse_unread(api, &head, body, *refusal).await,
+    };
     match route {
-        Route::Query => query::handle(api, head, body).await,
-        Route::Write => write::handle(api, head, body, write::Dialect::V1).await,
-        Route::V2Write => write::handle(api, head, body, write::Dialect::V2).await,
+        Route::Query => query::handle(api, head, body, caller).await,
+        Route::Write => write::handle(api, head, body, write::Dialect::V1, caller).await,
+        Route::V2Write => write::handle(api, head, body, write::Dialect::V2, caller).await,
         Route::Ping => status::ping(api, &head),
         Route::Status => status::status(api, &head),
         Route::Health => status::health(api),

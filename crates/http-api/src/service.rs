@@ -23,6 +23,8 @@ pub struct Services {
     pub write: Arc<dyn WriteService>,
     /// Tells how the node is.
     pub status: Arc<dyn StatusService>,
+    /// Tells who sends requests; `None` where nobody is asked.
+    pub auth: Option<Arc<dyn AuthService>>,
 }
 
 /// Runs statements.
@@ -35,7 +37,20 @@ pub trait QueryService: Send + Sync + Debug {
     /// of rows; see [`QueryRequest::row_count_wanted`].
     ///
     /// The channel is bounded, so that a slow client holds the query back. Dropping the receiver cancels the query.
-    fn query(&self, request: QueryRequest) -> Receiver<Chunk>;
+    ///
+    /// Refused, and nothing begun, when the caller may not have all of them carried out.
+    fn query(&self, request: QueryRequest) -> Pending<'_, Result<Receiver<Chunk>, QueryRefusal>>;
+}
+
+/// Why the statements of a request were not begun. The texts are what the client sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryRefusal {
+    /// The caller may not: 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Whether the caller may is not known now: 503.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// The statements of a request and what they refer to.
@@ -65,12 +80,69 @@ pub struct QueryRequest {
 pub enum Caller {
     /// Nobody in particular: authentication is off.
     Anyone,
+    /// Authentication is on, but there is no administrator yet, so nobody can prove who they are.
+    Nobody,
+    /// A user who proved it.
+    User(String),
+}
+
+/// What a request brings along to prove who sent it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A name and a password; either may be empty.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A signed token.
+    Token(String),
+}
+
+// By hand, so that secrets do not reach a log through `{:?}`.
+impl Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Credentials::Password { user, .. } => {
+                f.debug_struct("Password").field("user", user).finish_non_exhaustive()
+            }
+            Credentials::Token(_) => f.debug_struct("Token").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Tells who sends requests.
+pub trait AuthService: Send + Sync + Debug {
+    /// Who has these credentials. While there is no administrator that is [`Caller::Nobody`], whatever they are.
+    fn authenticate(&self, credentials: Option<Credentials>) -> Pending<'_, Result<Caller, AuthFailure>>;
+
+    /// Whether the caller may do everything.
+    fn is_admin(&self, caller: &Caller) -> bool;
+}
+
+/// Why nobody was recognised. The texts are what the client sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthFailure {
+    /// There are no credentials, or none that can be read: 401.
+    #[error("unable to parse authentication credentials")]
+    NoCredentials,
+    /// The name is empty: 401.
+    #[error("username required")]
+    NoUsername,
+    /// They prove nothing: 401.
+    #[error("{0}")]
+    Refused(String),
+    /// Too many others are being looked at: 503.
+    #[error("too many logins at a time")]
+    Busy,
 }
 
 /// Stores points.
 pub trait WriteService: Send + Sync + Debug {
-    /// Whether the database exists. May ask the meta service once before it says no.
-    fn database_exists<'a>(&'a self, db: &'a str) -> Pending<'a, bool>;
+    /// Whether the database exists and the caller may write to it; asked before the body is read. May ask the meta
+    /// service once before it says that there is no such database.
+    fn admit<'a>(&'a self, caller: &'a Caller, db: &'a str) -> Pending<'a, Result<(), WriteFailure>>;
 
     /// Stores the points of a request. On `Ok` all of them are as safe as the consistency level says.
     fn write(&self, request: WriteRequest) -> Pending<'_, Result<(), WriteFailure>>;

@@ -1,5 +1,6 @@
 //! Raw requests in, exact answers out, with fakes for everything behind the API.
 
+mod access;
 mod bad_input;
 mod cases;
 mod fakes;

@@ -13,7 +13,6 @@ use model::{ConsistencyLevel, Precision};
 
 use crate::accept::Wanted;
 use crate::api::Api;
-use crate::auth;
 use crate::request::body::discard_body;
 use crate::request::{BodyError, Fields};
 use crate::respond::{self, Answer};
@@ -41,7 +40,7 @@ struct Target {
 }
 
 /// `/write` or `/api/v2/write`.
-pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dialect) -> Answer {
+pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dialect, caller: Caller) -> Answer {
     let stats = &api.stats;
     stats.write_requests.increment();
     stats.writes_active.increment();
@@ -57,7 +56,7 @@ pub(crate) async fn handle(api: &Api, head: Parts, body: Incoming, dialect: Dial
     };
     let fields = Fields::parse(head.uri.query().unwrap_or_default().as_bytes());
     let wanted = Wanted::of(&head.headers, fields.is_true("pretty"));
-    let target = match target(api, &head, &fields, wanted, dialect).await {
+    let target = match target(api, caller, &fields, wanted, dialect).await {
         Ok(target) => target,
         Err(refusal) => return refuse_unread(api, &head, body, *refusal).await,
     };
@@ -89,7 +88,7 @@ impl Drop for Active<'_> {
 /// Checks everything that can be checked before the body is read, in the order that clients know.
 async fn target(
     api: &Api,
-    head: &Parts,
+    caller: Caller,
     fields: &Fields,
     wanted: Wanted,
     dialect: Dialect,
@@ -102,10 +101,7 @@ async fn target(
     if db.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "database is required"));
     }
-    if !api.services.write.database_exists(db).await {
-        return Err(refuse(StatusCode::NOT_FOUND, &WriteFailure::DatabaseNotFound(db.to_owned()).to_string()));
-    }
-    let caller = auth::authenticate(head)?;
+    api.services.write.admit(&caller, db).await.map_err(|failure| Box::new(refuse_write(api, wanted, &failure)))?;
     let Some(consistency) = ConsistencyLevel::parse(fields.get("consistency")) else {
         return Err(refuse(StatusCode::BAD_REQUEST, "invalid consistency level"));
     };
@@ -137,7 +133,6 @@ fn precision(word: &str, dialect: Dialect) -> Option<Precision> {
 /// Parses and stores, and puts together what went wrong in both.
 async fn store(api: &Api, wanted: Wanted, target: Target, lines: Lines, precision: Precision, turn: Turn) -> Answer {
     let stats = &api.stats;
-    let refuse = |status, text: &str| respond::error(wanted, status, text);
     let db = target.db.clone();
     let parsed = match lines.parse(api, precision).await {
         Ok(parsed) => parsed,
@@ -182,17 +177,22 @@ async fn store(api: &Api, wanted: Wanted, target: Target, lines: Lines, precisio
             if let WriteFailure::Failed(text) = &failure {
                 tracing::error!(db, error = text, "write failed");
             }
-            let text = failure.to_string();
-            match failure {
-                WriteFailure::Partial { .. } | WriteFailure::Invalid(_) => refuse(StatusCode::BAD_REQUEST, &text),
-                WriteFailure::Forbidden(_) => refuse(StatusCode::FORBIDDEN, &text),
-                WriteFailure::DatabaseNotFound(_) => refuse(StatusCode::NOT_FOUND, &text),
-                WriteFailure::Failed(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &text),
-                WriteFailure::Busy { retry_after, .. } => {
-                    stats.writes_refused.increment();
-                    respond::retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, &text), retry_after.as_secs())
-                }
-            }
+            refuse_write(api, wanted, &failure)
+        }
+    }
+}
+
+/// The answer to points that were not stored.
+fn refuse_write(api: &Api, wanted: Wanted, failure: &WriteFailure) -> Answer {
+    let refuse = |status| respond::error(wanted, status, &failure.to_string());
+    match failure {
+        WriteFailure::Partial { .. } | WriteFailure::Invalid(_) => refuse(StatusCode::BAD_REQUEST),
+        WriteFailure::Forbidden(_) => refuse(StatusCode::FORBIDDEN),
+        WriteFailure::DatabaseNotFound(_) => refuse(StatusCode::NOT_FOUND),
+        WriteFailure::Failed(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR),
+        WriteFailure::Busy { retry_after, .. } => {
+            api.stats.writes_refused.increment();
+            respond::retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE), retry_after.as_secs())
         }
     }
 }
@@ -238,7 +238,7 @@ fn refuse_read(api: &Api, wanted: Wanted, error: BodyError) -> Answer {
 const DISCARD_BYTES_MAX: usize = 32 << 20;
 
 /// Answers a request whose body was not looked at.
-async fn refuse_unread(api: &Api, head: &Parts, body: Incoming, answer: Answer) -> Answer {
+pub(crate) async fn refuse_unread(api: &Api, head: &Parts, body: Incoming, answer: Answer) -> Answer {
     // A client that asks first sends nothing once it is refused.
     if !head.headers.contains_key(EXPECT) {
         discard_body(body, DISCARD_BYTES_MAX, crate::config::ADMISSION_TIMEOUT.min(api.config.progress_timeout)).await;

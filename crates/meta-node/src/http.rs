@@ -7,6 +7,7 @@ mod auth;
 mod operators;
 mod reply;
 mod shards;
+mod users;
 
 use std::sync::Arc;
 
@@ -14,9 +15,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use bytes::Bytes;
-use credentials::Secret;
+use credentials::{Scheme, Secret};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
+use login::Logins;
 use meta::Node;
 use model::{MetaIndex, NodeId};
 use serde_json::{Value, json};
@@ -37,7 +39,7 @@ const PING_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
 type Response = http::Response<Body>;
 
 /// What the router needs to know besides the node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Value of `X-Influxdb-Version`, like `1.12.4`.
     pub version: String,
@@ -45,17 +47,21 @@ pub struct HttpConfig {
     pub auth_enabled: bool,
     /// Signs the tokens of users.
     pub shared_secret: Secret,
+    /// How passwords of users are hashed.
+    pub password_hash: Scheme,
 }
 
 #[derive(Debug)]
 struct Admin {
     node: MetaNode,
     config: HttpConfig,
+    logins: Arc<Logins>,
 }
 
 /// The admin API of a meta node, member or not.
 pub fn router(node: MetaNode, config: HttpConfig) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(Admin { node, config }))
+    let logins = Logins::new(node.0.env.clone(), config.password_hash);
+    Router::new().fallback(serve).with_state(Arc::new(Admin { node, config, logins }))
 }
 
 /// What a data node without the meta role serves on 8091: everything is sent on to a meta node, whose address `target`
@@ -78,7 +84,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         return Reply::text(StatusCode::BAD_REQUEST, "\n").into_response();
     }
     let id = request_id(&parts.headers, &admin.node.0.env);
-    if let Err(why) = admin.check(&parts) {
+    if let Err(why) = admin.check(&parts).await {
         return admin.finish(Reply::unauthorized(&why), &id);
     }
     let reply = match (parts.method.as_str(), parts.uri.path()) {
@@ -88,6 +94,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/peers") => admin.peers(),
         ("GET", "/show-cluster") => admin.show_cluster(),
         ("GET", "/lease") => admin.lease(&parts.uri).await,
+        ("GET", "/user") => admin.users(parts.uri.query()),
         ("GET", "/show-shards") => admin.show_shards(parts.uri.query()),
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
             Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
@@ -108,7 +115,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
 fn is_later(method: &str, path: &str) -> bool {
     match method {
         "GET" => {
-            matches!(path, "/user" | "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
+            matches!(path, "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
                 || path.starts_with("/debug/")
                 || path.starts_with("/influxdb/v2/acl/")
         }
@@ -118,7 +125,6 @@ fn is_later(method: &str, path: &str) -> bool {
                 "/execute"
                     | "/copy-shard"
                     | "/kill-copy-shard"
-                    | "/user"
                     | "/role"
                     | "/restore-meta"
                     | "/repair"

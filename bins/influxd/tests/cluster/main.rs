@@ -5,6 +5,7 @@
 
 mod directories;
 mod keys;
+mod users;
 
 use std::io::Write;
 use std::net::TcpStream;

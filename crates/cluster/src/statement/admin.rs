@@ -13,6 +13,7 @@ use influxql::ast::{
 use meta::{Command, PolicySpec, PolicyUpdate};
 use model::{NodeId, ShardId};
 
+use super::users::{grant_command, revoke_command};
 use super::{QueryContext, StatementError, Statements};
 
 /// Name of the policy that a database gets when none is asked for.
@@ -33,6 +34,13 @@ impl Statements {
             Statement::DropRetentionPolicy { name, database } => {
                 Command::DropRetentionPolicy { database: database.clone(), name: name.clone() }
             }
+            Statement::CreateUser(create) => return self.create_user(create).await,
+            Statement::DropUser { name } => Command::DropUser { name: name.clone() },
+            Statement::SetPassword(set) => self.set_password(set).await?,
+            Statement::Grant(grant) => grant_command(grant),
+            Statement::GrantAdmin { user } => Command::SetAdmin { name: user.clone(), admin: true },
+            Statement::Revoke(revoke) => revoke_command(revoke),
+            Statement::RevokeAdmin { user } => Command::SetAdmin { name: user.clone(), admin: false },
             Statement::DropShard { id } => Command::DropShard { shard: ShardId(*id) },
             Statement::DropServer { kind: ServerKind::Data, id } => Command::DeleteDataNode { id: NodeId(*id) },
             Statement::DropServer { kind: ServerKind::Meta, id } => Command::DeleteMetaNode { id: NodeId(*id) },
@@ -137,11 +145,6 @@ fn kind_of(statement: &Statement) -> &'static str {
         Statement::DropContinuousQuery { .. } => "DROP CONTINUOUS QUERY",
         Statement::CreateSubscription(_) => "CREATE SUBSCRIPTION",
         Statement::DropSubscription { .. } => "DROP SUBSCRIPTION",
-        Statement::CreateUser(_) => "CREATE USER",
-        Statement::DropUser { .. } => "DROP USER",
-        Statement::SetPassword(_) => "SET PASSWORD",
-        Statement::Grant(_) | Statement::GrantAdmin { .. } => "GRANT",
-        Statement::Revoke(_) | Statement::RevokeAdmin { .. } => "REVOKE",
         _ => "this statement",
     }
 }

@@ -8,6 +8,7 @@ use model::result::{Series, Value};
 use stdx::human::{print_duration, print_instant};
 
 use super::{QueryContext, StatementError, Statements};
+use crate::access::{Asker, sees};
 
 impl Statements {
     /// Answers a statement that lists metadata; `None` when it is none of those.
@@ -18,7 +19,7 @@ impl Statements {
     ) -> Result<Option<Vec<Series>>, StatementError> {
         let data = self.meta.data();
         Ok(Some(match statement {
-            Statement::ShowDatabases => vec![databases(&data)],
+            Statement::ShowDatabases => vec![databases(&data, &context.asker)],
             Statement::ShowRetentionPolicies { database } => {
                 let name = self.database(database.as_deref(), context).await?;
                 let data = self.meta.data();
@@ -29,7 +30,10 @@ impl Statements {
             Statement::ShowShardGroups => vec![shard_groups(&data)],
             Statement::ShowUsers => vec![users(&data)],
             Statement::ShowGrants { user } => vec![grants(&data, user)?],
-            Statement::ShowContinuousQueries => data.databases().iter().map(|db| continuous_queries(db)).collect(),
+            Statement::ShowContinuousQueries => {
+                let seen = data.databases().iter().filter(|db| sees(&data, &context.asker, &db.name));
+                seen.map(|db| continuous_queries(db)).collect()
+            }
             Statement::ShowSubscriptions => data.databases().iter().filter_map(|db| subscriptions(db)).collect(),
             _ => return Ok(None),
         }))
@@ -40,9 +44,10 @@ fn integer(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-fn databases(data: &Data) -> Series {
+fn databases(data: &Data, asker: &Asker) -> Series {
     let mut series = Series::new("databases", &["name"]);
-    data.databases().iter().for_each(|database| series.rows.push([Value::text(Arc::clone(&database.name))]));
+    let seen = data.databases().iter().filter(|database| sees(data, asker, &database.name));
+    seen.for_each(|database| series.rows.push([Value::text(Arc::clone(&database.name))]));
     series
 }
 

@@ -16,9 +16,11 @@ use cluster::{
     HybridClock, LocalShards, Peers, PointsWriter, QueryContext, QueryLimits, Repair, ShardServer, Statements,
     WriteFailure,
 };
+use credentials::Scheme;
 use env::{Env, TaskHandle};
 use hinted_handoff::Queues;
 use influxql::Params;
+use login::Logins;
 use meta::{Command, Data, Incarnation, LeaderFacts};
 use meta_client::{BoxFuture, LinkError, MetaClient, MetaLink, Proposed};
 use model::result::Value;
@@ -197,6 +199,7 @@ impl Node {
             Some(Arc::clone(&local)),
             Arc::clone(&peers),
             Arc::clone(&writer),
+            Logins::new(env.clone(), Scheme::parse("bcrypt;cost=4").expect("a scheme")),
             limits,
             &metrics,
         );
@@ -252,7 +255,7 @@ impl Node {
     pub(crate) async fn query(&self, db: &str, text: &str) -> Result<Vec<Vec<Value>>, String> {
         let statements = influxql::parse_query(text, &Params::new()).expect("a statement");
         let context = QueryContext { db: db.to_owned(), ..QueryContext::default() };
-        let mut chunks = self.statements.query(statements, context);
+        let mut chunks = self.statements.query(statements, context).await.map_err(|denied| denied.to_string())?;
         let mut rows = Vec::new();
         while let Some(chunk) = chunks.recv().await {
             if let Some(error) = chunk.error {

@@ -29,11 +29,16 @@ pub(crate) struct Fakes {
     /// Told when a query is cancelled because nobody listens any more.
     pub(crate) cancelled: Arc<Notify>,
     pub(crate) sick: AtomicBool,
+    /// Whether callers are asked who they are.
+    pub(crate) guarded: AtomicBool,
+    /// Whether there is no administrator yet.
+    pub(crate) new: AtomicBool,
 }
 
 impl Fakes {
     pub(crate) fn services(this: &Arc<Fakes>) -> Services {
-        Services { query: this.clone(), write: this.clone(), status: this.clone() }
+        let auth = this.guarded.load(Ordering::Relaxed).then(|| Arc::clone(this) as Arc<dyn AuthService>);
+        Services { query: this.clone(), write: this.clone(), status: this.clone(), auth }
     }
 }
 
@@ -64,8 +69,15 @@ impl StatusService for Fakes {
 }
 
 impl WriteService for Fakes {
-    fn database_exists<'a>(&'a self, db: &'a str) -> Pending<'a, bool> {
-        Box::pin(async move { db == "d" })
+    fn admit<'a>(&'a self, caller: &'a Caller, db: &'a str) -> Pending<'a, Result<(), WriteFailure>> {
+        Box::pin(async move {
+            match (db, caller) {
+                ("d", Caller::Anyone) => Ok(()),
+                ("d", Caller::User(name)) if name == "admin" => Ok(()),
+                ("d", caller) => Err(WriteFailure::Forbidden(format!("{caller:?} may not write"))),
+                _ => Err(WriteFailure::DatabaseNotFound(db.to_owned())),
+            }
+        })
     }
 
     fn write(&self, request: WriteRequest) -> Pending<'_, Result<(), WriteFailure>> {
@@ -93,8 +105,45 @@ impl WriteService for Fakes {
     }
 }
 
+/// The users are `admin` and `u`, with their names as passwords and tokens.
+impl AuthService for Fakes {
+    fn authenticate(&self, credentials: Option<Credentials>) -> Pending<'_, Result<Caller, AuthFailure>> {
+        Box::pin(async move {
+            if self.new.load(Ordering::Relaxed) {
+                return Ok(Caller::Nobody);
+            }
+            match credentials {
+                None => Err(AuthFailure::NoCredentials),
+                Some(Credentials::Token(token)) if token == "admin" => Ok(Caller::User(token)),
+                Some(Credentials::Token(_)) => Err(AuthFailure::Refused("signature is invalid".to_owned())),
+                Some(Credentials::Password { user, .. }) if user.is_empty() => Err(AuthFailure::NoUsername),
+                Some(Credentials::Password { user, .. }) if user == "crowd" => Err(AuthFailure::Busy),
+                Some(Credentials::Password { user, password }) if user == password => Ok(Caller::User(user)),
+                Some(Credentials::Password { .. }) => Err(AuthFailure::Refused("authorization failed".to_owned())),
+            }
+        })
+    }
+
+    fn is_admin(&self, caller: &Caller) -> bool {
+        *caller == Caller::User("admin".to_owned())
+    }
+}
+
 impl QueryService for Fakes {
-    fn query(&self, request: QueryRequest) -> Receiver<Chunk> {
+    fn query(&self, request: QueryRequest) -> Pending<'_, Result<Receiver<Chunk>, QueryRefusal>> {
+        if request.text.contains("forbidden") || request.caller == Caller::Nobody {
+            return Box::pin(async { Err(QueryRefusal::Forbidden("error authorizing query: no".to_owned())) });
+        }
+        if request.text.contains("unknown") {
+            return Box::pin(async { Err(QueryRefusal::Unknown("error authorizing query: later".to_owned())) });
+        }
+        let receiver = self.begin(request);
+        Box::pin(async { Ok(receiver) })
+    }
+}
+
+impl Fakes {
+    fn begin(&self, request: QueryRequest) -> Receiver<Chunk> {
         let (sender, receiver) = channel(2);
         *self.asked.lock() = Some(request.clone());
         let cancelled = self.cancelled.clone();

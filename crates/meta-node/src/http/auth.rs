@@ -1,7 +1,7 @@
 //! Who may ask on 8091, where `[meta] auth-enabled` says that it matters.
 //!
 //! Nodes show a token of no user that the secret of the cluster signs; they are trusted with everything. Users show a
-//! token that the other secret signs. Passwords are not taken yet; who sends one is told so.
+//! token that the other secret signs, or their password; they must be administrators.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +16,12 @@ use super::Admin;
 const OPEN: &str = "/ping";
 
 /// What a request shows.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Shown {
     Token(String),
     /// A user with a password.
-    User(String),
+    User(String, String),
 }
 
 impl Admin {
@@ -28,15 +29,17 @@ impl Admin {
     ///
     /// # Errors
     /// Why not, in the words that clients are told.
-    pub(super) fn check(&self, parts: &Parts) -> Result<(), String> {
+    pub(super) async fn check(&self, parts: &Parts) -> Result<(), String> {
         if !self.config.auth_enabled || parts.uri.path() == OPEN {
             return Ok(());
         }
         match shown(parts) {
             None => Err("unable to parse authentication credentials".to_owned()),
-            Some(Shown::User(name)) if name.is_empty() => Err("username required".to_owned()),
-            Some(Shown::User(_)) => {
-                Err("authorization failed: passwords are not taken on this port yet, use a token".to_owned())
+            Some(Shown::User(name, _)) if name.is_empty() => Err("username required".to_owned()),
+            Some(Shown::User(name, password)) => {
+                let data = self.node.data();
+                let user = self.logins.check(&data, &name, &password).await.map_err(|error| error.to_string())?;
+                if user.admin { Ok(()) } else { Err("authorization failed".to_owned()) }
             }
             Some(Shown::Token(bearer)) => self.check_token(&bearer),
         }
@@ -65,11 +68,14 @@ impl Admin {
 fn shown(parts: &Parts) -> Option<Shown> {
     let fields = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
     if !fields.get("u").is_empty() || !fields.get("p").is_empty() {
-        return Some(Shown::User(fields.get("u").to_owned()));
+        return Some(Shown::User(fields.get("u").to_owned(), fields.get("p").to_owned()));
     }
     let text = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = text.split_once(' ')?;
-    let user = |pair: &str| Some(Shown::User(pair.split_once(':')?.0.to_owned()));
+    let user = |pair: &str| {
+        let (name, password) = pair.split_once(':')?;
+        Some(Shown::User(name.to_owned(), password.to_owned()))
+    };
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(Shown::Token(rest.trim().to_owned())),
         "token" => user(rest),
@@ -89,7 +95,7 @@ mod tests {
 
     #[test]
     fn credentials_come_in_four_forms() {
-        let user = |name: &str| Some(Shown::User(name.to_owned()));
+        let user = |name: &str| Some(Shown::User(name.to_owned(), "b".to_owned()));
         assert_eq!(of("/x?u=a&p=b", "Bearer t"), user("a"), "the URL counts first");
         assert_eq!(of("/x", "bearer t"), Some(Shown::Token("t".to_owned())));
         assert_eq!(of("/x", "Token a:b"), user("a"));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use credentials::Secret;
 use env::{Env, TaskHandle};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -14,7 +15,10 @@ use meta::{Command, Data};
 use meta_node::http::{HttpConfig, router};
 use meta_node::{BoxFuture, MetaConfig, MetaNode, RaftTransport, StartError, Timeouts, TransportError};
 use model::NodeId;
+use rpc::ClusterAuth;
 
+/// Signs the tokens of nodes whose admin API is guarded.
+pub(crate) const NODE_SECRET: &str = "a secret of the nodes of a test";
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -85,6 +89,8 @@ pub(crate) struct Host {
     pub(crate) http_addr: String,
     pub(crate) tcp_addr: String,
     pub(crate) snapshot_entries: u64,
+    /// Whether the admin API asks for proof.
+    pub(crate) admin_auth: bool,
     switch: Switch,
 }
 
@@ -109,8 +115,17 @@ impl Host {
             http_addr,
             tcp_addr: format!("{name}:8088"),
             snapshot_entries,
+            admin_auth: false,
             switch: switch.clone(),
         })
+    }
+
+    /// One whose admin API asks for proof; nodes have `secret`.
+    pub(crate) async fn guarded(root: &Path, name: &str, switch: &Switch) -> Arc<Host> {
+        let host = Host::new(root, name, switch).await;
+        let mut host = Arc::into_inner(host).expect("nobody else has it");
+        host.admin_auth = true;
+        Arc::new(host)
     }
 
     /// The same directory under other addresses.
@@ -120,6 +135,7 @@ impl Host {
             http_addr: free_address().await,
             tcp_addr: format!("{name}:8088"),
             snapshot_entries: self.snapshot_entries,
+            admin_auth: self.admin_auth,
             switch: self.switch.clone(),
         })
     }
@@ -135,6 +151,10 @@ impl Host {
             snapshot_entries: self.snapshot_entries,
             gossip_interval: Duration::from_millis(50),
             version: "1.12.4-c1.12.4".to_owned(),
+            auth: match self.admin_auth {
+                true => ClusterAuth::new(Env::real(), Secret::new(NODE_SECRET.to_owned()), vec![self.tcp_addr.clone()]),
+                false => ClusterAuth::default(),
+            },
             ..MetaConfig::new(self.dir.clone(), self.http_addr.clone(), self.tcp_addr.clone())
         }
     }
@@ -149,7 +169,12 @@ impl Host {
         let node = MetaNode::start(env.clone(), config, Arc::new(cable)).await?;
         self.switch.plug(&self.tcp_addr, node.clone());
         let gossip = env.spawn(node.clone().run_gossip());
-        let versions = HttpConfig { version: "1.12.4".to_owned(), ..HttpConfig::default() };
+        let versions = HttpConfig {
+            version: "1.12.4".to_owned(),
+            password_hash: credentials::Scheme::parse("bcrypt;cost=4").expect("a scheme"),
+            auth_enabled: self.admin_auth,
+            shared_secret: Secret::new("a secret of users".to_owned()),
+        };
         let server = serve(&env, &self.http_addr, router(node.clone(), versions)).await;
         Ok(Process { node, host: Arc::clone(self), server, gossip })
     }

@@ -152,7 +152,9 @@ async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
     for bare in [missing, put] {
         assert!(!bare.headers().contains_key("X-Influxdb-Version"));
     }
-    for (method, path) in [("POST", "/execute"), ("GET", "/user"), ("DELETE", "/influxdb/v2/acl/grants/1")] {
+    for (method, path) in
+        [("POST", "/execute"), ("GET", "/role"), ("POST", "/role"), ("DELETE", "/influxdb/v2/acl/grants/1")]
+    {
         let later = call(&address, method, path).await;
         assert_eq!(later.status(), 501);
         assert_eq!(text(&later), format!(r#"{{"error":"{method} {path} is not available in this release"}}"#));
@@ -209,4 +211,130 @@ async fn a_data_node_redirects_or_says_that_it_waits() {
         (answer.status().as_u16(), text(&answer).as_str()),
         (503, r#"{"error":"not part of a cluster","unjoined":true}"#)
     );
+}
+
+#[tokio::test]
+async fn users_are_listed_and_changed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    assert_eq!(get_json(&address, "/user").await, json!({ "users": [] }));
+    let missing = call(&address, "GET", "/user?name=u").await;
+    assert_eq!((missing.status().as_u16(), text(&missing).as_str()), (404, r#"{"error":"user not found"}"#));
+    let hash = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
+    let long = "x".repeat(73);
+    for (body, want) in [
+        (r#"{"action":"create","user":{"name":"u","password":"s3cret"}}"#.to_owned(), (200, "")),
+        (r#"{"action":"create","user":{"name":"u","password":"s3cret"}}"#.to_owned(), (400, "user already exists")),
+        (format!(r#"{{"action":"create","user":{{"name":"h","hash":"{hash}"}}}}"#), (200, "")),
+        (r#"{"action":"create","user":{"name":"x","hash":"plain"}}"#.to_owned(), (400, "invalid hash")),
+        (r#"{"action":"create","user":{"name":"x"}}"#.to_owned(), (400, "password or hash required")),
+        (r#"{"action":"create","user":{"password":"s3cret"}}"#.to_owned(), (400, "username required")),
+        (
+            format!(r#"{{"action":"create","user":{{"name":"x","password":"{long}"}}}}"#),
+            (400, "password length exceeds 72 bytes"),
+        ),
+        (r#"{"action":"create"}"#.to_owned(), (400, "invalid user")),
+        (r#"{"action":"paint","user":{"name":"u"}}"#.to_owned(), (400, "invalid action: paint")),
+        (r#"{"action":"create","user":"s3cret"}"#.to_owned(), (400, "invalid JSON")),
+        (r#"{"action":"change-password","user":{"name":"u","password":"0ther"}}"#.to_owned(), (200, "")),
+        (r#"{"action":"change-password","user":{"name":"x","password":"0ther"}}"#.to_owned(), (400, "user not found")),
+        (r#"{"action":"change-password","user":{"name":"u"}}"#.to_owned(), (400, "password or hash required")),
+        (r#"{"action":"delete","user":{"name":"x"}}"#.to_owned(), (400, "user not found")),
+        (
+            r#"{"action":"add-permissions","user":{"name":"u","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+        ),
+        (
+            r#"{"action":"create","user":{"name":"p","password":"x","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+        ),
+    ] {
+        let (status, told) = post(&address, "/user", "application/json", body.as_bytes()).await;
+        let wanted = if want.1.is_empty() { String::new() } else { format!(r#"{{"error":"{}"}}"#, want.1) };
+        assert_eq!((status, told), (want.0, wanted), "{body}");
+    }
+    let stored = process.node.data().user("u").expect("created").hash.clone();
+    let bcrypt = credentials::Scheme::parse("bcrypt").expect("a scheme");
+    assert!(credentials::password::verify("0ther", &stored, &bcrypt));
+    for (database, privilege) in
+        [("a", meta::Privilege::All), ("n", meta::Privilege::None), ("r", meta::Privilege::Read)]
+    {
+        propose(&[&process], &create_database(database)).await;
+        let (user, database) = ("u".to_owned(), database.to_owned());
+        propose(&[&process], &meta::Command::Grant { user, database, privilege }).await;
+    }
+    propose(&[&process], &meta::Command::SetAdmin { name: "h".to_owned(), admin: true }).await;
+    let all =
+        json!(["CreateDatabase", "DropData", "ReadData", "WriteData", "ManageContinuousQuery", "ManageSubscription"]);
+    let u = json!({ "name": "u", "hash": stored, "permissions": { "a": all, "r": ["ReadData"] } });
+    let listed = get_json(&address, "/user").await;
+    assert_eq!(listed["users"][0], u);
+    assert_eq!((&listed["users"][1]["name"], &listed["users"][1]["hash"]), (&json!("h"), &json!(hash)));
+    let admin = listed["users"][1]["permissions"][""].as_array().expect("a list");
+    assert_eq!((admin.len(), &admin[0], &admin[17]), (18, &json!("ViewAdmin"), &json!("KapacitorConfigAPI")));
+    assert_eq!(get_json(&address, "/user?name=u").await, json!({ "users": [u] }));
+    let (status, _) = post(&address, "/user", "application/json", br#"{"action":"delete","user":{"name":"u"}}"#).await;
+    assert_eq!((status, process.node.data().user("u").is_none()), (200, true));
+}
+
+#[tokio::test]
+async fn the_admin_api_takes_administrators_and_nodes() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::guarded(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let hash = |password: &str| {
+        let scheme = credentials::Scheme::parse("bcrypt;cost=4").expect("a scheme");
+        scheme.hash(password, &[7; 16]).expect("hashed")
+    };
+    for (name, admin) in [("root", true), ("reader", false)] {
+        let command = meta::Command::CreateUser { name: name.to_owned(), hash: hash("right"), admin };
+        propose(&[&process], &command).await;
+    }
+    let now = u64::try_from(Env::real().now().0 / 1_000_000_000).expect("after 1970");
+    let token = |name: &str, secret: &str| format!("Bearer {}", credentials::sign(name, secret, now + 60));
+    let ask = async |path: &str, authorization: Option<&str>| {
+        let mut request = http::Request::get(path).header("host", &address);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer = send(&address, request.body(Full::default()).expect("well formed")).await;
+        let challenge = answer.headers().get("www-authenticate").is_some();
+        let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        (answer.status().as_u16(), challenge, body["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let good = (200, false, String::new());
+    assert_eq!(ask("/ping", None).await, good, "anybody may");
+    for authorization in [
+        token("", NODE_SECRET),
+        token("root", "a secret of users"),
+        "Basic cm9vdDpyaWdodA==".to_owned(),
+        "Token root:right".to_owned(),
+    ] {
+        assert_eq!(ask("/show-cluster", Some(&authorization)).await, good, "{authorization}");
+    }
+    assert_eq!(ask("/show-cluster?u=root&p=right", None).await, good);
+    let refused = |why: &str| (401, true, why.to_owned());
+    for path in ["/", "/status", "/peers", "/show-cluster", "/show-shards", "/lease", "/user", "/role", "/debug/pprof"]
+    {
+        assert_eq!(ask(path, None).await, refused("unable to parse authentication credentials"), "{path}");
+    }
+    for (authorization, why) in [
+        (token("", "another secret of other nodes"), "signature is invalid"),
+        (token("", "a secret of users"), "signature is invalid"),
+        (token("root", NODE_SECRET), "signature is invalid"),
+        (token("nobody", "a secret of users"), "user not found"),
+        (token("reader", "a secret of users"), "authorization failed"),
+        ("Token root:wrong".to_owned(), "authorization failed"),
+        ("Token nobody:right".to_owned(), "authorization failed"),
+        ("Token reader:right".to_owned(), "authorization failed"),
+        ("Token :right".to_owned(), "username required"),
+        ("Digest x".to_owned(), "unable to parse authentication credentials"),
+    ] {
+        assert_eq!(ask("/show-cluster", Some(&authorization)).await, refused(why), "{authorization}");
+    }
+    let (status, _) = post(&address, "/join", "application/x-www-form-urlencoded", b"addr=b:8091").await;
+    assert_eq!(status, 401, "nothing is done for strangers");
 }
