@@ -10,7 +10,7 @@ use crate::MetaClient;
 pub(crate) const PROPOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// First pause between attempts; doubled up to the next.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Why a command had no effect, or none that is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
