@@ -1,17 +1,17 @@
-//! Who may do what: the one table of statements and the privileges that they need.
+//! Who may do what: statements and the privileges that they need.
 //!
-//! [`needs`] tells what a statement needs, whoever asks; [`User`]s have an administrator's flag and a privilege in each
+//! [`needs`] tells what a statement needs, whoever asks: what the language says of it (`influxql::privileges`), and more
+//! where its sources or its author could reach further; [`User`]s have an administrator's flag and a privilege in each
 //! database. `Statements::query` asks before anything of a request is carried out.
 //!
 //! Invariants
-//! - Every kind of statement stands in the table: a new one does not compile before it does.
+//! - Every kind of statement stands in the table of the language: a new one does not compile before it does.
 //! - All statements of a request are allowed, or none is begun.
 //!
 //! Not here: who asks (`login` checks passwords), and writes in line protocol, which need one privilege.
 
-use influxql::ast::{
-    CreateContinuousQuery, NameOrWildcard, SelectStatement, ShowCardinality, ShowMeasurements, Source, Statement,
-};
+use influxql::ast::{self, CreateContinuousQuery, SelectStatement, ShowCardinality, Source, Statement};
+use influxql::privileges::Requirement;
 use meta::{Data, Privilege, User};
 
 /// Who sent a request.
@@ -59,46 +59,25 @@ pub fn needs(statement: &Statement, db: &str) -> Vec<Need> {
     match statement {
         Statement::Select(select) => select_needs(select, db),
         Statement::Explain(explain) => select_needs(&explain.statement, db),
-        Statement::Delete(_) | Statement::DropSeries(_) => vec![Need::Write(db.to_owned())],
-        Statement::ShowMeasurements(show) => vec![show_measurements_need(show, db)],
         Statement::ShowSeries(show) => schema(&show.database, &show.sources),
         Statement::ShowTagKeys(show) => schema(&show.database, &show.sources),
         Statement::ShowTagValues(show) => schema(&show.database, &show.sources),
         Statement::ShowFieldKeys(show) => schema(&show.database, &show.sources),
         Statement::ShowCardinality(show) => cardinality_needs(show, db),
-        Statement::ShowRetentionPolicies { database } => vec![read_at(database)],
-        // What they list of other databases is left out.
-        Statement::ShowContinuousQueries | Statement::ShowQueries => vec![Need::Read(db.to_owned())],
-        Statement::ShowDatabases => Vec::new(),
-        Statement::DropRetentionPolicy { database, .. } | Statement::DropContinuousQuery { database, .. } => {
-            vec![Need::Write(database.clone())]
-        }
         Statement::CreateContinuousQuery(create) => continuous_query_needs(create),
-        Statement::DropMeasurement { .. }
-        | Statement::DropShard { .. }
-        | Statement::ShowUsers
-        | Statement::ShowGrants { .. }
-        | Statement::ShowSubscriptions
-        | Statement::ShowShards
-        | Statement::ShowShardGroups
-        | Statement::ShowServers
-        | Statement::ShowStats { .. }
-        | Statement::ShowDiagnostics { .. }
-        | Statement::CreateDatabase(_)
-        | Statement::DropDatabase { .. }
-        | Statement::CreateRetentionPolicy(_)
-        | Statement::AlterRetentionPolicy(_)
-        | Statement::CreateSubscription(_)
-        | Statement::DropSubscription { .. }
-        | Statement::CreateUser(_)
-        | Statement::DropUser { .. }
-        | Statement::SetPassword(_)
-        | Statement::Grant(_)
-        | Statement::GrantAdmin { .. }
-        | Statement::Revoke(_)
-        | Statement::RevokeAdmin { .. }
-        | Statement::KillQuery(_)
-        | Statement::DropServer { .. } => vec![Need::Admin],
+        // What the language itself says of all others. What they list of other databases is left out.
+        other => other.requirements().into_iter().map(|requirement| need(requirement, db)).collect(),
+    }
+}
+
+/// A requirement at the database of the request. To read a database without a name is to read that one.
+fn need(requirement: Requirement<'_>, db: &str) -> Need {
+    match requirement {
+        Requirement::Admin => Need::Admin,
+        Requirement::On { privilege: ast::Privilege::Read, database } => {
+            Need::Read(database.filter(|name| !name.is_empty()).unwrap_or(db).to_owned())
+        }
+        Requirement::On { database, .. } => Need::Write(database.unwrap_or(db).to_owned()),
     }
 }
 
@@ -201,16 +180,6 @@ fn named_sources(sources: &[Source]) -> Vec<Need> {
         }
     }
     needs
-}
-
-/// A pattern can mean every database that there is.
-fn show_measurements_need(show: &ShowMeasurements, db: &str) -> Need {
-    match show.on.as_ref().map(|on| &on.database) {
-        None => Need::Read(db.to_owned()),
-        Some(NameOrWildcard::Name(name)) if name.is_empty() => Need::Read(db.to_owned()),
-        Some(NameOrWildcard::Name(name)) => Need::Read(name.clone()),
-        Some(NameOrWildcard::Wildcard) => Need::Admin,
-    }
 }
 
 /// The reference asks nothing of those who count without naming a measurement.

@@ -1,6 +1,6 @@
 //! What a user needs to run a statement, as data, and other facts by kind of statement.
 //!
-//! Not here: what a user has, and the comparison. See `http-api::auth`.
+//! Not here: what a user has, and the comparison. See `cluster::access`, which asks for more in places.
 
 use crate::ast::{
     CardinalityOf, NameOrWildcard, OnDatabase, Privilege, SelectStatement, ShowCardinality, Source, Statement, Target,
