@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use cluster::{MetaEndpoint, ShardServer};
 use config::{ClusterAuthConfig, MetaNodeConfig};
 use credentials::Scheme;
@@ -16,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::link::RemoteMeta;
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
-use crate::node::{PROPOSE_TIMEOUT_MAX, SNAPSHOT_ENTRIES, serve};
+use crate::node::{PROPOSE_TIMEOUT_MAX, SNAPSHOT_ENTRIES, listen, serve};
 use crate::program::Ended;
 use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
 
@@ -143,8 +142,4 @@ pub(crate) fn admin_app(
         shared_secret: auth.shared_secret.clone(),
     };
     rpc::server::routes(server, node.config().auth.clone()).merge(meta_node::http::router(node.clone(), config))
-}
-
-async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Result<env::Listener> {
-    env.listen(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }

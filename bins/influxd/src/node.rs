@@ -429,7 +429,8 @@ async fn start_meta_node(
     Ok(MetaNode::start(env.clone(), meta_config, transport).await?)
 }
 
-async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Result<env::Listener> {
+/// Listens on `address`, the value of `key`.
+pub(crate) async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Result<env::Listener> {
     env.listen(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
