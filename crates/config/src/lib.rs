@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod keys;
 pub mod meta_node;
 pub mod print;
+pub mod sample;
 pub mod text;
 
 pub use check::InvalidConfig;
