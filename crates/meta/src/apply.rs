@@ -9,6 +9,8 @@ mod definitions;
 mod groups;
 mod nodes;
 mod policies;
+mod roles;
+mod rules;
 mod users;
 
 use std::sync::Arc;
@@ -102,6 +104,7 @@ impl Data {
             }
             Command::DropSubscription { database, policy, name } => self.drop_subscription(database, policy, name),
             Command::CreateUser { name, hash, admin } => self.create_user(name, hash, *admin),
+            Command::CreateFirstAdmin { name, hash } => self.create_first_admin(name, hash),
             Command::DropUser { name } => self.drop_user(name),
             Command::SetPassword { name, hash } => self.set_password(name, hash),
             Command::SetAdmin { name, admin } => self.change_user(name, |user| user.admin = *admin),
@@ -109,6 +112,20 @@ impl Data {
             Command::Revoke { user, database, privilege } => {
                 self.set_privilege(user, database, |before| before.without(*privilege))
             }
+            Command::AddPermissions { user, permissions } => self.add_permissions(user, permissions),
+            Command::RemovePermissions { user, permissions } => self.remove_permissions(user, permissions),
+            Command::CreateRole { name } => self.create_role(name),
+            Command::DropRole { name } => self.drop_role(name),
+            Command::RenameRole { name, new_name } => self.rename_role(name, new_name),
+            Command::AddRoleUsers { role, users } => self.add_role_users(role, users),
+            Command::RemoveRoleUsers { role, users } => self.remove_role_users(role, users),
+            Command::AddRolePermissions { role, permissions } => self.add_role_permissions(role, permissions),
+            Command::RemoveRolePermissions { role, permissions } => self.remove_role_permissions(role, permissions),
+            Command::CreateRestriction { rule } => self.create_restriction(rule),
+            Command::DropRestriction { id } => self.drop_restriction(*id),
+            Command::CreateAccessGrant { rule, users, roles } => self.create_access_grant(rule, users, roles),
+            Command::DropAccessGrant { id } => self.drop_access_grant(*id),
+            Command::SetDirectory { config } => self.set_directory(config.as_deref()),
             Command::ChangeLabels { node, set, remove } => self.change_labels(*node, set, remove),
         }
     }

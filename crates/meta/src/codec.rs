@@ -5,6 +5,7 @@
 //! are apart from those the rest of the crate works with. See `docs/format/meta.md`.
 
 mod entry;
+mod rights;
 mod snapshot;
 
 pub use entry::{decode_command, decode_entry, decode_outcome, encode_command, encode_entry, encode_outcome};

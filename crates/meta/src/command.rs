@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use model::{NodeId, ShardGroupId, ShardId, Timestamp};
 
-use crate::data::{Incarnation, Privilege, SubscriptionMode};
+use crate::data::{Incarnation, PermissionMap, Privilege, SubscriptionMode};
+use crate::permission::Permission;
+use crate::rule::Rule;
 
 /// What the leader adds to a command before it enters the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct LeaderFacts {
 }
 
 /// A change to the metadata. Repeating one that was carried out changes nothing and gives the same answer, except where
-/// it says otherwise.
+/// it says otherwise. Its `Debug` output has secrets: it is for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Registers a directory as a meta node, or updates the addresses of the one that it is. A member of another
@@ -211,6 +213,14 @@ pub enum Command {
         /// May do everything.
         admin: bool,
     },
+    /// Creates the administrator who is made by nobody. Refused when there is any other user, so that of two who ask
+    /// at once one is told no.
+    CreateFirstAdmin {
+        /// The name.
+        name: String,
+        /// The password, hashed.
+        hash: String,
+    },
     /// Drops a user. Not repeatable: one that is gone is not found.
     DropUser {
         /// Who.
@@ -247,6 +257,94 @@ pub enum Command {
         database: String,
         /// What.
         privilege: Privilege,
+    },
+    /// Gives a user permissions besides those that they have.
+    AddPermissions {
+        /// Who.
+        user: String,
+        /// What, and where.
+        permissions: PermissionMap,
+    },
+    /// Takes permissions from a user. What privileges come to stays.
+    RemovePermissions {
+        /// Who.
+        user: String,
+        /// What, and where.
+        permissions: PermissionMap,
+    },
+    /// Creates a role that gives nothing to nobody. Not repeatable: one that exists is refused.
+    CreateRole {
+        /// The name.
+        name: String,
+    },
+    /// Drops a role, also from the grants that name it. Not repeatable: one that is gone is not found.
+    DropRole {
+        /// Which one.
+        name: String,
+    },
+    /// Gives a role another name, also in the grants that name it. Not repeatable: the old name is not found.
+    RenameRole {
+        /// Which one.
+        name: String,
+        /// What it is called from now on.
+        new_name: String,
+    },
+    /// Gives a role to users.
+    AddRoleUsers {
+        /// Which one.
+        role: String,
+        /// Who.
+        users: Vec<String>,
+    },
+    /// Takes a role from users.
+    RemoveRoleUsers {
+        /// Which one.
+        role: String,
+        /// Who.
+        users: Vec<String>,
+    },
+    /// Adds to the permissions of a role.
+    AddRolePermissions {
+        /// Which one.
+        role: String,
+        /// What, and where.
+        permissions: PermissionMap,
+    },
+    /// Takes from the permissions of a role.
+    RemoveRolePermissions {
+        /// Which one.
+        role: String,
+        /// What, and where.
+        permissions: PermissionMap,
+    },
+    /// Hides series from everybody but administrators. Repeated it makes another of the kind. Answer: [`Reply::Rule`].
+    CreateRestriction {
+        /// What is hidden.
+        rule: Rule,
+    },
+    /// Lifts a restriction for all. Not repeatable: one that is gone is not found.
+    DropRestriction {
+        /// Which one.
+        id: u64,
+    },
+    /// Lifts restrictions for some. Repeated it makes another of the kind. Answer: [`Reply::Rule`].
+    CreateAccessGrant {
+        /// What is shown.
+        rule: Rule,
+        /// To whom.
+        users: Vec<String>,
+        /// To whoever has one of these roles.
+        roles: Vec<String>,
+    },
+    /// Takes a grant back. Not repeatable: one that is gone is not found.
+    DropAccessGrant {
+        /// Which one.
+        id: u64,
+    },
+    /// Sets how users are looked up in a directory.
+    SetDirectory {
+        /// TOML that has been checked by the proposer; `None` forgets what was set.
+        config: Option<String>,
     },
     /// Changes the labels of a member.
     ChangeLabels {
@@ -319,6 +417,8 @@ pub enum Reply {
     Node(NodeId),
     /// The groups that take points of the instants asked for.
     ShardGroups(Vec<ShardGroupId>),
+    /// The restriction or grant that was made.
+    Rule(u64),
 }
 
 /// Why a command was refused. The texts are part of what clients see.
@@ -390,6 +490,36 @@ pub enum Rejection {
     /// A user without a password.
     #[error("password or hash required")]
     PasswordRequired,
+    /// There are users already: one of them, who proves it, creates others.
+    #[error("there is a user already")]
+    NotFirst,
+    /// There is one of this name.
+    #[error("role already exists")]
+    RoleExists,
+    /// No such role.
+    #[error("role not found")]
+    RoleNotFound,
+    /// A role without a name.
+    #[error("role name required")]
+    RoleNameRequired,
+    /// It is about the cluster as a whole.
+    #[error("permission {0} cannot be given for one database")]
+    ClusterPermission(Permission),
+    /// No such restriction.
+    #[error("restriction not found")]
+    RestrictionNotFound,
+    /// No such grant.
+    #[error("grant not found")]
+    AccessGrantNotFound,
+    /// A restriction or grant that means nothing, or is too long.
+    #[error("{0}")]
+    RuleInvalid(String),
+    /// There are as many restrictions and grants as there may be.
+    #[error("too many restrictions and grants: the limit is {0}")]
+    TooManyRules(u32),
+    /// There are as many roles as there may be.
+    #[error("too many roles: the limit is {0}")]
+    TooManyRoles(u32),
     /// No such group.
     #[error("shard group not found")]
     ShardGroupNotFound,

@@ -4,16 +4,19 @@
 //! readers keep the version they have for as long as they like. The records have public fields because nobody outside
 //! this crate can reach them mutably.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, TimeRange, Timestamp};
 
+use crate::permission::Permissions;
+use crate::rule::{AccessGrant, Restriction};
 use crate::shard_index::ShardIndex;
 
-/// The whole metadata of a cluster, at one index. Starts empty; grows by [`Data::apply`].
+/// The whole metadata of a cluster, at one index. Starts empty; grows by [`Data::apply`]. Its `Debug` output has secrets:
+/// it is for tests.
 #[derive(Clone, Debug, Default)]
 pub struct Data {
     /// Chosen at random when the first member registers; 0 before.
@@ -27,6 +30,15 @@ pub struct Data {
     pub(crate) database_names: Arc<BTreeMap<Arc<str>, DatabaseId>>,
     /// In order of creation.
     pub(crate) users: Arc<Vec<Arc<User>>>,
+    /// In order of creation.
+    pub(crate) roles: Arc<Vec<Arc<Role>>>,
+    /// By ascending id.
+    pub(crate) restrictions: Arc<Vec<Arc<Restriction>>>,
+    /// By ascending id.
+    pub(crate) access_grants: Arc<Vec<Arc<AccessGrant>>>,
+    /// How users are looked up in a directory, as it was given: TOML. Holds a password.
+    pub(crate) directory: Option<Arc<str>>,
+    pub(crate) rule_id_max: u64,
     pub(crate) node_id_max: NodeId,
     pub(crate) database_id_max: DatabaseId,
     pub(crate) shard_group_id_max: ShardGroupId,
@@ -286,6 +298,22 @@ pub struct User {
     pub admin: bool,
     /// By database.
     pub privileges: BTreeMap<String, Privilege>,
+    /// Given besides privileges.
+    pub permissions: PermissionMap,
+}
+
+/// Permissions by database; under the empty name those for the cluster and all its databases. No set is empty.
+pub type PermissionMap = BTreeMap<String, Permissions>;
+
+/// Permissions that several users have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Role {
+    /// Unique.
+    pub name: String,
+    /// What it gives.
+    pub permissions: PermissionMap,
+    /// Who has it, sorted.
+    pub users: BTreeSet<String>,
 }
 
 /// What a user may do in a database.

@@ -69,7 +69,9 @@ mod tests {
 
     use super::*;
     use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
-    use crate::data::{Incarnation, Privilege, SubscriptionMode};
+    use crate::data::{Incarnation, PermissionMap, Privilege, SubscriptionMode};
+    use crate::permission::Permissions;
+    use crate::rule::{Matcher, Rule, TagRule};
 
     fn data_node(number: u128) -> Command {
         Command::CreateDataNode {
@@ -157,6 +159,42 @@ mod tests {
         ]
     }
 
+    fn permissions() -> PermissionMap {
+        PermissionMap::from([("db".to_owned(), Permissions::OF_DATABASES), (String::new(), Permissions::ALL)])
+    }
+
+    fn rule() -> Rule {
+        Rule {
+            database: Matcher::Prefix("d".into()),
+            measurement: Some(Matcher::Exact("m".into())),
+            tags: vec![TagRule { key: "k".into(), value: Matcher::Prefix("v".into()) }],
+            read: true,
+            write: true,
+        }
+    }
+
+    /// Rights change in every way, and somebody comes first.
+    fn rights() -> Vec<Command> {
+        let (user, role) = (|| "ann".to_owned(), || "ops".to_owned());
+        vec![
+            Command::CreateFirstAdmin { name: user(), hash: "h".into() },
+            Command::CreateDatabase { name: "db".into(), policy: None, explicit: false },
+            Command::CreateRole { name: role() },
+            Command::AddPermissions { user: user(), permissions: permissions() },
+            Command::RemovePermissions { user: user(), permissions: permissions() },
+            Command::AddRolePermissions { role: role(), permissions: permissions() },
+            Command::RemoveRolePermissions { role: role(), permissions: permissions() },
+            Command::AddRoleUsers { role: role(), users: vec![user()] },
+            Command::RemoveRoleUsers { role: role(), users: vec![user()] },
+            Command::CreateRestriction { rule: rule() },
+            Command::CreateAccessGrant { rule: rule(), users: vec![], roles: vec![role()] },
+            Command::DropRestriction { id: 1 },
+            Command::DropAccessGrant { id: 2 },
+            Command::SetDirectory { config: None },
+            Command::DropRole { name: role() },
+        ]
+    }
+
     /// Users, continuous queries, subscriptions.
     fn definitions() -> Vec<Command> {
         let (database, user) = (|| "db".to_owned(), || "paul".to_owned());
@@ -175,6 +213,14 @@ mod tests {
                 mode: SubscriptionMode::Any,
                 destinations: vec!["udp://h:9000".into(), "http://h:80".into()],
             },
+            Command::CreateRole { name: "ops".into() },
+            Command::AddRoleUsers { role: "ops".into(), users: vec![user()] },
+            Command::AddRolePermissions { role: "ops".into(), permissions: permissions() },
+            Command::AddPermissions { user: user(), permissions: permissions() },
+            Command::CreateRestriction { rule: rule() },
+            Command::CreateAccessGrant { rule: rule(), users: vec![user()], roles: vec!["ops".into()] },
+            Command::RenameRole { name: "ops".into(), new_name: "operators".into() },
+            Command::SetDirectory { config: Some("enabled = false".into()) },
             Command::DropSubscription { database: database(), policy: "autogen".into(), name: "sub".into() },
             Command::DropContinuousQuery { database: database(), name: "cq".into() },
             Command::DropUser { name: user() },
@@ -215,6 +261,7 @@ mod tests {
             ("definitions", entries(&definitions())),
             ("members", entries(&members())),
             ("policies", entries(&policies())),
+            ("rights", entries(&rights())),
         ];
         seeds::try_all("meta_entries", seeds::MANY, &made, fuzz_entries);
     }

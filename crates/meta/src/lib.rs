@@ -5,8 +5,8 @@
 //! into a new state and an answer. Everything that reads metadata holds an `Arc<Data>`.
 //!
 //! In reading order: `data` (the records), `command` (what can be asked for), `apply` (what it does), `placement` (who
-//! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `validate` (what always holds),
-//! `codec` (bytes).
+//! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `permission`, `rule` and `rights` (who
+//! may do what), `validate` (what always holds), `codec` (bytes).
 //!
 //! Invariants
 //! - The same log gives the same state on every node: no clock, no randomness, no unordered map. What depends on the
@@ -18,19 +18,25 @@ pub mod codec;
 pub mod command;
 pub mod data;
 pub mod fuzzing;
+pub mod permission;
 pub mod placement;
+pub mod rule;
 
 mod apply;
 mod lookup;
+mod rights;
 mod shard_index;
 mod span;
 mod validate;
 
 pub use command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
 pub use data::{
-    ContinuousQuery, Data, DataRole, Database, DatabaseId, Incarnation, MetaRole, Node, Owner, Privilege,
-    RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode, User,
+    ContinuousQuery, Data, DataRole, Database, DatabaseId, Incarnation, MetaRole, Node, Owner, PermissionMap,
+    Privilege, RetentionPolicy, Role, Shard, ShardGroup, Subscription, SubscriptionMode, User,
 };
 pub use lookup::ShardPlace;
+pub use permission::{Permission, Permissions};
+pub use rights::{Rights, Who};
+pub use rule::{Access, AccessGrant, Matcher, Restriction, Rule, RuleSet, TagRule};
 pub use span::auto_shard_group_duration;
 pub use validate::Violation;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, TimeRange, Timestamp};
 
 use crate::command::Rejection;
-use crate::data::{Data, Database, DatabaseId, Node, Owner, RetentionPolicy, Shard, ShardGroup, User};
+use crate::data::{Data, Database, DatabaseId, Node, Owner, RetentionPolicy, Role, Shard, ShardGroup, User};
+use crate::rule::{AccessGrant, Restriction};
 
 /// A shard and where it belongs.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +105,31 @@ impl Data {
     /// The user of this name.
     pub fn user(&self, name: &str) -> Option<&Arc<User>> {
         self.users.iter().find(|user| user.name == name)
+    }
+
+    /// The roles, in order of creation.
+    pub fn roles(&self) -> &[Arc<Role>] {
+        &self.roles
+    }
+
+    /// The role of this name.
+    pub fn role(&self, name: &str) -> Option<&Arc<Role>> {
+        self.roles.iter().find(|role| role.name == name)
+    }
+
+    /// What is hidden from users, by ascending id.
+    pub fn restrictions(&self) -> &[Arc<Restriction>] {
+        &self.restrictions
+    }
+
+    /// What is shown to some all the same, by ascending id.
+    pub fn access_grants(&self) -> &[Arc<AccessGrant>] {
+        &self.access_grants
+    }
+
+    /// How users are looked up in a directory, as it was given. Holds a password.
+    pub fn directory(&self) -> Option<&Arc<str>> {
+        self.directory.as_ref()
     }
 
     /// A shard and where it belongs, also when its group is deleted.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::data::{Data, Database, RetentionPolicy, ShardGroup};
+use crate::permission::Permissions;
 
 /// Something that should be so is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,39 @@ impl Data {
         hold!(self.shards.len() == seen.shards.len(), "the index of shards holds others");
         let users: BTreeSet<_> = self.users.iter().map(|user| &user.name).collect();
         hold!(users.len() == self.users.len(), "two users have one name");
+        self.validate_rights()
+    }
+
+    fn validate_rights(&self) -> Result<(), Violation> {
+        let roles: BTreeSet<_> = self.roles.iter().map(|role| &role.name).collect();
+        hold!(roles.len() == self.roles.len(), "two roles have one name");
+        for role in self.roles.iter() {
+            let known = role.users.iter().all(|user| self.user(user).is_some());
+            hold!(known, "role {:?} has a user who does not exist", role.name);
+        }
+        let maps = self.users.iter().map(|user| &user.permissions);
+        for map in maps.chain(self.roles.iter().map(|role| &role.permissions)) {
+            for (database, set) in map {
+                hold!(!set.is_empty(), "no permission at all for {database:?}");
+                let fits = database.is_empty() || set.without(Permissions::OF_DATABASES).is_empty();
+                hold!(fits, "a permission of the cluster for {database:?}");
+            }
+        }
+        hold!(self.restrictions.is_sorted_by(|a, b| a.id < b.id), "restrictions are not by ascending id");
+        hold!(self.access_grants.is_sorted_by(|a, b| a.id < b.id), "grants are not by ascending id");
+        let mut ids = BTreeSet::new();
+        let restrictions = self.restrictions.iter().map(|found| (found.id, &found.rule));
+        for (id, rule) in restrictions.chain(self.access_grants.iter().map(|grant| (grant.id, &grant.rule))) {
+            hold!(id <= self.rule_id_max, "rule {id} is above the largest id");
+            hold!(ids.insert(id), "rule {id} is there twice");
+            let texts = rule.tags.iter().map(|tag| tag.value.text());
+            let texts = texts.chain(rule.measurement.iter().map(|name| name.text()));
+            let said = texts.chain([rule.database.text()]).all(|text| !text.is_empty() && text.len() <= 255);
+            hold!(said, "rule {id} leaves a name empty, or too long");
+        }
+        for grant in self.access_grants.iter() {
+            hold!(!grant.users.is_empty() || !grant.roles.is_empty(), "grant {} is for nobody", grant.id);
+        }
         Ok(())
     }
 

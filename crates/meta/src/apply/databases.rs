@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::policies::check_duration;
 use super::{DONE, NOTHING_TO_DO, Outcome};
 use crate::command::{PolicySpec, Rejection};
-use crate::data::{Data, Database};
+use crate::data::{Data, Database, User};
 use crate::placement;
 
 /// Longest name of a database or policy, in bytes.
@@ -53,9 +53,13 @@ impl Data {
         }
         Arc::make_mut(&mut self.database_names).remove(name);
         Arc::make_mut(&mut self.databases).retain(|other| other.id != database.id);
-        for user in Arc::make_mut(&mut self.users).iter_mut().filter(|user| user.privileges.contains_key(name)) {
-            Arc::make_mut(user).privileges.remove(name);
+        let named = |user: &Arc<User>| user.privileges.contains_key(name) || user.permissions.contains_key(name);
+        for user in Arc::make_mut(&mut self.users).iter_mut().filter(|user| named(user)) {
+            let user = Arc::make_mut(user);
+            user.privileges.remove(name);
+            user.permissions.remove(name);
         }
+        self.change_roles(|role| role.permissions.remove(name).is_some());
         DONE
     }
 }

@@ -144,4 +144,5 @@ mod groups;
 mod nodes;
 mod policies;
 mod random;
+mod rights;
 mod users;

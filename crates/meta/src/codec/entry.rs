@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::rights::{PermissionBytes, RuleBytes, permission_bytes, permission_of, permissions_of, rule_bytes, rule_of};
 use super::{CodecError, from_bytes, halves, to_bytes, whole};
 use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
 use crate::data::{Incarnation, Privilege, SubscriptionMode};
@@ -20,7 +21,7 @@ pub fn encode_command(command: &Command) -> Vec<u8> {
 /// # Errors
 /// When it was written by a later release, or is damaged.
 pub fn decode_command(bytes: &[u8]) -> Result<Command, CodecError> {
-    Ok(command_of(from_bytes(bytes)?))
+    command_of(from_bytes(bytes)?)
 }
 
 /// Writes an entry of the log.
@@ -41,7 +42,7 @@ pub fn decode_entry(bytes: &[u8]) -> Result<(LeaderFacts, Command), CodecError> 
     let entry: EntryBytes = from_bytes(bytes)?;
     let facts =
         LeaderFacts { now: Timestamp(entry.now), random: entry.random, shard_groups_max: entry.shard_groups_max };
-    Ok((facts, command_of(entry.command)))
+    Ok((facts, command_of(entry.command)?))
 }
 
 /// Writes what a command came to, and the index of the metadata afterwards.
@@ -61,7 +62,7 @@ pub fn decode_outcome(bytes: &[u8]) -> Result<(Result<Reply, Rejection>, MetaInd
     let bytes: OutcomeBytes = from_bytes(bytes)?;
     let outcome = match bytes.outcome {
         ResultBytes::Reply(reply) => Ok(reply_of(reply)),
-        ResultBytes::Rejection(rejection) => Err(rejection_of(rejection)),
+        ResultBytes::Rejection(rejection) => Err(rejection_of(rejection)?),
     };
     Ok((outcome, MetaIndex(bytes.index)))
 }
@@ -111,11 +112,26 @@ enum CommandBytes {
     CreateSubscription { database: String, policy: String, name: String, mode: ModeBytes, destinations: Vec<String> },
     DropSubscription { database: String, policy: String, name: String },
     CreateUser { name: String, hash: String, admin: bool },
+    CreateFirstAdmin { name: String, hash: String },
     DropUser { name: String },
     SetPassword { name: String, hash: String },
     SetAdmin { name: String, admin: bool },
     Grant { user: String, database: String, privilege: PrivilegeBytes },
     Revoke { user: String, database: String, privilege: PrivilegeBytes },
+    AddPermissions { user: String, permissions: PermissionBytes },
+    RemovePermissions { user: String, permissions: PermissionBytes },
+    CreateRole { name: String },
+    DropRole { name: String },
+    RenameRole { name: String, new_name: String },
+    AddRoleUsers { role: String, users: Vec<String> },
+    RemoveRoleUsers { role: String, users: Vec<String> },
+    AddRolePermissions { role: String, permissions: PermissionBytes },
+    RemoveRolePermissions { role: String, permissions: PermissionBytes },
+    CreateRestriction { rule: RuleBytes },
+    DropRestriction { id: u64 },
+    CreateAccessGrant { rule: RuleBytes, users: Vec<String>, roles: Vec<String> },
+    DropAccessGrant { id: u64 },
+    SetDirectory { config: Option<String> },
     ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
 }
 
@@ -162,6 +178,7 @@ enum ReplyBytes {
     Done {},
     Node { id: u64 },
     ShardGroups { ids: Vec<u64> },
+    Rule { id: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,6 +204,16 @@ enum RejectionBytes {
     UserNotFound {},
     UsernameRequired {},
     PasswordRequired {},
+    NotFirst {},
+    RoleExists {},
+    RoleNotFound {},
+    RoleNameRequired {},
+    ClusterPermission { number: u32 },
+    RestrictionNotFound {},
+    AccessGrantNotFound {},
+    RuleInvalid { text: String },
+    TooManyRules { limit: u32 },
+    TooManyRoles { limit: u32 },
     SubscriptionUrl { url: String },
     ShardGroupNotFound {},
     ShardNotFound {},
@@ -257,12 +284,37 @@ fn command_bytes(command: &Command) -> CommandBytes {
         Command::Revoke { user, database, privilege } => {
             CommandBytes::Revoke { user, database, privilege: privilege_bytes(privilege) }
         }
+        Command::CreateFirstAdmin { name, hash } => CommandBytes::CreateFirstAdmin { name, hash },
+        Command::AddPermissions { user, permissions } => {
+            CommandBytes::AddPermissions { user, permissions: permission_bytes(&permissions) }
+        }
+        Command::RemovePermissions { user, permissions } => {
+            CommandBytes::RemovePermissions { user, permissions: permission_bytes(&permissions) }
+        }
+        Command::CreateRole { name } => CommandBytes::CreateRole { name },
+        Command::DropRole { name } => CommandBytes::DropRole { name },
+        Command::RenameRole { name, new_name } => CommandBytes::RenameRole { name, new_name },
+        Command::AddRoleUsers { role, users } => CommandBytes::AddRoleUsers { role, users },
+        Command::RemoveRoleUsers { role, users } => CommandBytes::RemoveRoleUsers { role, users },
+        Command::AddRolePermissions { role, permissions } => {
+            CommandBytes::AddRolePermissions { role, permissions: permission_bytes(&permissions) }
+        }
+        Command::RemoveRolePermissions { role, permissions } => {
+            CommandBytes::RemoveRolePermissions { role, permissions: permission_bytes(&permissions) }
+        }
+        Command::CreateRestriction { rule } => CommandBytes::CreateRestriction { rule: rule_bytes(&rule) },
+        Command::DropRestriction { id } => CommandBytes::DropRestriction { id },
+        Command::CreateAccessGrant { rule, users, roles } => {
+            CommandBytes::CreateAccessGrant { rule: rule_bytes(&rule), users, roles }
+        }
+        Command::DropAccessGrant { id } => CommandBytes::DropAccessGrant { id },
+        Command::SetDirectory { config } => CommandBytes::SetDirectory { config },
         Command::ChangeLabels { node, set, remove } => CommandBytes::ChangeLabels { node: node.0, set, remove },
     }
 }
 
-fn command_of(bytes: CommandBytes) -> Command {
-    match bytes {
+fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
+    Ok(match bytes {
         CommandBytes::CreateMetaNode { incarnation, http_addr, tcp_addr } => {
             Command::CreateMetaNode { incarnation: Incarnation(whole(incarnation)), http_addr, tcp_addr }
         }
@@ -329,8 +381,33 @@ fn command_of(bytes: CommandBytes) -> Command {
         CommandBytes::Revoke { user, database, privilege } => {
             Command::Revoke { user, database, privilege: privilege_of(privilege) }
         }
+        CommandBytes::CreateFirstAdmin { name, hash } => Command::CreateFirstAdmin { name, hash },
+        CommandBytes::AddPermissions { user, permissions } => {
+            Command::AddPermissions { user, permissions: permissions_of(permissions)? }
+        }
+        CommandBytes::RemovePermissions { user, permissions } => {
+            Command::RemovePermissions { user, permissions: permissions_of(permissions)? }
+        }
+        CommandBytes::CreateRole { name } => Command::CreateRole { name },
+        CommandBytes::DropRole { name } => Command::DropRole { name },
+        CommandBytes::RenameRole { name, new_name } => Command::RenameRole { name, new_name },
+        CommandBytes::AddRoleUsers { role, users } => Command::AddRoleUsers { role, users },
+        CommandBytes::RemoveRoleUsers { role, users } => Command::RemoveRoleUsers { role, users },
+        CommandBytes::AddRolePermissions { role, permissions } => {
+            Command::AddRolePermissions { role, permissions: permissions_of(permissions)? }
+        }
+        CommandBytes::RemoveRolePermissions { role, permissions } => {
+            Command::RemoveRolePermissions { role, permissions: permissions_of(permissions)? }
+        }
+        CommandBytes::CreateRestriction { rule } => Command::CreateRestriction { rule: rule_of(rule) },
+        CommandBytes::DropRestriction { id } => Command::DropRestriction { id },
+        CommandBytes::CreateAccessGrant { rule, users, roles } => {
+            Command::CreateAccessGrant { rule: rule_of(rule), users, roles }
+        }
+        CommandBytes::DropAccessGrant { id } => Command::DropAccessGrant { id },
+        CommandBytes::SetDirectory { config } => Command::SetDirectory { config },
         CommandBytes::ChangeLabels { node, set, remove } => Command::ChangeLabels { node: NodeId(node), set, remove },
-    }
+    })
 }
 
 fn privilege_bytes(privilege: Privilege) -> PrivilegeBytes {
@@ -401,6 +478,7 @@ fn reply_bytes(reply: &Reply) -> ReplyBytes {
     match reply {
         Reply::Done => ReplyBytes::Done {},
         Reply::Node(id) => ReplyBytes::Node { id: id.0 },
+        Reply::Rule(id) => ReplyBytes::Rule { id: *id },
         Reply::ShardGroups(ids) => ReplyBytes::ShardGroups { ids: ids.iter().map(|id| id.0).collect() },
     }
 }
@@ -409,6 +487,7 @@ fn reply_of(bytes: ReplyBytes) -> Reply {
     match bytes {
         ReplyBytes::Done {} => Reply::Done,
         ReplyBytes::Node { id } => Reply::Node(NodeId(id)),
+        ReplyBytes::Rule { id } => Reply::Rule(id),
         ReplyBytes::ShardGroups { ids } => Reply::ShardGroups(ids.into_iter().map(ShardGroupId).collect()),
     }
 }
@@ -437,6 +516,16 @@ fn rejection_bytes(rejection: &Rejection) -> RejectionBytes {
         Rejection::UsernameRequired => RejectionBytes::UsernameRequired {},
         Rejection::PasswordRequired => RejectionBytes::PasswordRequired {},
         Rejection::SubscriptionUrl(url) => RejectionBytes::SubscriptionUrl { url },
+        Rejection::NotFirst => RejectionBytes::NotFirst {},
+        Rejection::RoleExists => RejectionBytes::RoleExists {},
+        Rejection::RoleNotFound => RejectionBytes::RoleNotFound {},
+        Rejection::RoleNameRequired => RejectionBytes::RoleNameRequired {},
+        Rejection::RestrictionNotFound => RejectionBytes::RestrictionNotFound {},
+        Rejection::AccessGrantNotFound => RejectionBytes::AccessGrantNotFound {},
+        Rejection::ClusterPermission(permission) => RejectionBytes::ClusterPermission { number: permission as u32 },
+        Rejection::RuleInvalid(text) => RejectionBytes::RuleInvalid { text },
+        Rejection::TooManyRules(limit) => RejectionBytes::TooManyRules { limit },
+        Rejection::TooManyRoles(limit) => RejectionBytes::TooManyRoles { limit },
         Rejection::ShardGroupNotFound => RejectionBytes::ShardGroupNotFound {},
         Rejection::ShardNotFound => RejectionBytes::ShardNotFound {},
         Rejection::ShardGroupLimit { database, policy, limit } => {
@@ -445,8 +534,8 @@ fn rejection_bytes(rejection: &Rejection) -> RejectionBytes {
     }
 }
 
-fn rejection_of(bytes: RejectionBytes) -> Rejection {
-    match bytes {
+fn rejection_of(bytes: RejectionBytes) -> Result<Rejection, CodecError> {
+    Ok(match bytes {
         RejectionBytes::NodeExists {} => Rejection::NodeExists,
         RejectionBytes::NodeNotFound {} => Rejection::NodeNotFound,
         RejectionBytes::NodesRequired {} => Rejection::NodesRequired,
@@ -469,10 +558,20 @@ fn rejection_of(bytes: RejectionBytes) -> Rejection {
         RejectionBytes::UsernameRequired {} => Rejection::UsernameRequired,
         RejectionBytes::PasswordRequired {} => Rejection::PasswordRequired,
         RejectionBytes::SubscriptionUrl { url } => Rejection::SubscriptionUrl(url),
+        RejectionBytes::NotFirst {} => Rejection::NotFirst,
+        RejectionBytes::RoleExists {} => Rejection::RoleExists,
+        RejectionBytes::RoleNotFound {} => Rejection::RoleNotFound,
+        RejectionBytes::RoleNameRequired {} => Rejection::RoleNameRequired,
+        RejectionBytes::RestrictionNotFound {} => Rejection::RestrictionNotFound,
+        RejectionBytes::AccessGrantNotFound {} => Rejection::AccessGrantNotFound,
+        RejectionBytes::ClusterPermission { number } => Rejection::ClusterPermission(permission_of(number)?),
+        RejectionBytes::RuleInvalid { text } => Rejection::RuleInvalid(text),
+        RejectionBytes::TooManyRules { limit } => Rejection::TooManyRules(limit),
+        RejectionBytes::TooManyRoles { limit } => Rejection::TooManyRoles(limit),
         RejectionBytes::ShardGroupNotFound {} => Rejection::ShardGroupNotFound,
         RejectionBytes::ShardNotFound {} => Rejection::ShardNotFound,
         RejectionBytes::ShardGroupLimit { database, policy, limit } => {
             Rejection::ShardGroupLimit { database, policy, limit }
         }
-    }
+    })
 }

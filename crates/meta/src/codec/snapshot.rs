@@ -1,17 +1,19 @@
 //! The whole metadata as bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::rights::{PermissionBytes, RuleBytes, permission_bytes, permissions_of, rule_bytes, rule_of};
 use super::{CodecError, from_bytes, halves, to_bytes, whole};
 use crate::data::{
     ContinuousQuery, Data, DataRole, Database, DatabaseId, Incarnation, MetaRole, Node, Owner, Privilege,
-    RetentionPolicy, Shard, ShardGroup, Subscription, SubscriptionMode, User,
+    RetentionPolicy, Role, Shard, ShardGroup, Subscription, SubscriptionMode, User,
 };
+use crate::rule::{AccessGrant, Restriction};
 
 /// Writes the whole metadata. About 60 bytes a shard.
 pub fn encode_snapshot(data: &Data) -> Vec<u8> {
@@ -25,6 +27,11 @@ pub fn encode_snapshot(data: &Data) -> Vec<u8> {
         nodes: data.nodes.iter().map(|node| node_bytes(node)).collect(),
         databases: data.databases.iter().map(|database| database_bytes(data, database)).collect(),
         users: data.users.iter().map(|user| user_bytes(user)).collect(),
+        roles: data.roles.iter().map(|role| role_bytes(role)).collect(),
+        rule_id_max: data.rule_id_max,
+        restrictions: data.restrictions.iter().map(|found| restriction_bytes(found)).collect(),
+        access_grants: data.access_grants.iter().map(|grant| access_grant_bytes(grant)).collect(),
+        directory: data.directory.as_deref().map(str::to_owned),
     })
 }
 
@@ -43,6 +50,11 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Data, CodecError> {
         index: MetaIndex(bytes.index),
         database_names: Arc::new(names.collect()),
         users: Arc::new(bytes.users.into_iter().map(|user| user_of(user).map(Arc::new)).collect::<Result<_, _>>()?),
+        roles: Arc::new(bytes.roles.into_iter().map(|role| role_of(role).map(Arc::new)).collect::<Result<_, _>>()?),
+        rule_id_max: bytes.rule_id_max,
+        restrictions: Arc::new(bytes.restrictions.into_iter().map(restriction_of).collect()),
+        access_grants: Arc::new(bytes.access_grants.into_iter().map(access_grant_of).collect()),
+        directory: bytes.directory.map(Into::into),
         node_id_max: NodeId(bytes.node_id_max),
         database_id_max: DatabaseId(bytes.database_id_max),
         shard_group_id_max: ShardGroupId(bytes.shard_group_id_max),
@@ -80,6 +92,16 @@ struct SnapshotBytes {
     databases: Vec<DatabaseBytes>,
     #[serde(default)]
     users: Vec<UserBytes>,
+    #[serde(default)]
+    roles: Vec<RoleBytes>,
+    #[serde(default)]
+    rule_id_max: u64,
+    #[serde(default)]
+    restrictions: Vec<RestrictionBytes>,
+    #[serde(default)]
+    access_grants: Vec<AccessGrantBytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,6 +205,29 @@ struct UserBytes {
     admin: bool,
     /// Bit 0 read, bit 1 write.
     privileges: BTreeMap<String, u8>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    permissions: PermissionBytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RoleBytes {
+    name: String,
+    permissions: PermissionBytes,
+    users: BTreeSet<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RestrictionBytes {
+    id: u64,
+    rule: RuleBytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccessGrantBytes {
+    id: u64,
+    rule: RuleBytes,
+    users: Vec<String>,
+    roles: Vec<String>,
 }
 
 fn node_bytes(node: &Node) -> NodeBytes {
@@ -336,7 +381,13 @@ fn subscription_of(bytes: SubscriptionBytes) -> Result<Subscription, CodecError>
 
 fn user_bytes(user: &User) -> UserBytes {
     let privileges = user.privileges.iter().map(|(database, privilege)| (database.clone(), privilege.bits()));
-    UserBytes { name: user.name.clone(), hash: user.hash.clone(), admin: user.admin, privileges: privileges.collect() }
+    UserBytes {
+        name: user.name.clone(),
+        hash: user.hash.clone(),
+        admin: user.admin,
+        privileges: privileges.collect(),
+        permissions: permission_bytes(&user.permissions),
+    }
 }
 
 fn user_of(bytes: UserBytes) -> Result<User, CodecError> {
@@ -345,7 +396,34 @@ fn user_of(bytes: UserBytes) -> Result<User, CodecError> {
         Ok::<_, CodecError>((database, privilege))
     };
     let privileges = bytes.privileges.into_iter().map(privilege).collect::<Result<_, _>>()?;
-    Ok(User { name: bytes.name, hash: bytes.hash, admin: bytes.admin, privileges })
+    let permissions = permissions_of(bytes.permissions)?;
+    Ok(User { name: bytes.name, hash: bytes.hash, admin: bytes.admin, privileges, permissions })
+}
+
+fn role_bytes(role: &Role) -> RoleBytes {
+    let permissions = permission_bytes(&role.permissions);
+    RoleBytes { name: role.name.clone(), permissions, users: role.users.clone() }
+}
+
+fn role_of(bytes: RoleBytes) -> Result<Role, CodecError> {
+    Ok(Role { name: bytes.name, permissions: permissions_of(bytes.permissions)?, users: bytes.users })
+}
+
+fn restriction_bytes(restriction: &Restriction) -> RestrictionBytes {
+    RestrictionBytes { id: restriction.id, rule: rule_bytes(&restriction.rule) }
+}
+
+fn restriction_of(bytes: RestrictionBytes) -> Arc<Restriction> {
+    Arc::new(Restriction { id: bytes.id, rule: rule_of(bytes.rule) })
+}
+
+fn access_grant_bytes(grant: &AccessGrant) -> AccessGrantBytes {
+    let (users, roles) = (grant.users.clone(), grant.roles.clone());
+    AccessGrantBytes { id: grant.id, rule: rule_bytes(&grant.rule), users, roles }
+}
+
+fn access_grant_of(bytes: AccessGrantBytes) -> Arc<AccessGrant> {
+    Arc::new(AccessGrant { id: bytes.id, rule: rule_of(bytes.rule), users: bytes.users, roles: bytes.roles })
 }
 
 /// Durations are capped at 584 years.

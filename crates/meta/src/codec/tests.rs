@@ -1,6 +1,6 @@
 //! What is written can be read, what is damaged is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{MetaIndex, NodeId, ShardGroupId, Timestamp};
@@ -8,8 +8,20 @@ use model::{MetaIndex, NodeId, ShardGroupId, Timestamp};
 use super::*;
 use crate::command::{Command, LeaderFacts, PolicySpec, Rejection, Reply};
 use crate::data::{
-    ContinuousQuery, Data, Incarnation, Privilege, RetentionPolicy, Subscription, SubscriptionMode, User,
+    ContinuousQuery, Data, Incarnation, Privilege, RetentionPolicy, Role, Subscription, SubscriptionMode, User,
 };
+use crate::permission::{Permission, Permissions};
+use crate::rule::{AccessGrant, Matcher, Restriction, Rule, TagRule};
+
+fn rule() -> Rule {
+    Rule {
+        database: Matcher::Prefix("d".into()),
+        measurement: Some(Matcher::Exact("m".into())),
+        tags: vec![TagRule { key: "k".into(), value: Matcher::Prefix("v".into()) }],
+        read: true,
+        write: false,
+    }
+}
 
 fn sample() -> Data {
     let mut data = Data::default();
@@ -43,8 +55,19 @@ fn sample() -> Data {
         hash: "$2a$".into(),
         admin: true,
         privileges: privileges.map(|(name, privilege)| (name.to_owned(), privilege)).into(),
+        permissions: BTreeMap::from([(String::new(), Permissions::ALL)]),
     };
     data.users = Arc::new(vec![Arc::new(user)]);
+    data.roles = Arc::new(vec![Arc::new(Role {
+        name: "ops".into(),
+        permissions: BTreeMap::from([("db".to_owned(), Permissions::OF_DATABASES)]),
+        users: BTreeSet::from(["paul".to_owned()]),
+    })]);
+    data.rule_id_max = 7;
+    data.restrictions = Arc::new(vec![Arc::new(Restriction { id: 3, rule: rule() })]);
+    let (users, roles) = (vec!["paul".to_owned()], vec!["ops".to_owned()]);
+    data.access_grants = Arc::new(vec![Arc::new(AccessGrant { id: 7, rule: rule(), users, roles })]);
+    data.directory = Some("enabled = true".into());
     let database = Arc::make_mut(&mut Arc::make_mut(&mut data.databases)[0]);
     database.continuous_queries = vec![Arc::new(ContinuousQuery { name: "cq".into(), query: "SELECT".into() })];
     let policy: &mut RetentionPolicy = Arc::make_mut(&mut database.policies[0]);
@@ -147,11 +170,26 @@ fn outcomes_come_back() {
         Rejection::UserNotFound,
         Rejection::UsernameRequired,
         Rejection::PasswordRequired,
+        Rejection::NotFirst,
+        Rejection::RoleExists,
+        Rejection::RoleNotFound,
+        Rejection::RoleNameRequired,
+        Rejection::ClusterPermission(Permission::KapacitorConfigAPI),
+        Rejection::RestrictionNotFound,
+        Rejection::AccessGrantNotFound,
+        Rejection::RuleInvalid("x".into()),
+        Rejection::TooManyRules(1),
+        Rejection::TooManyRoles(2),
         Rejection::ShardGroupNotFound,
         Rejection::ShardNotFound,
         Rejection::ShardGroupLimit { database: "a".into(), policy: "b".into(), limit: 3 },
     ];
-    let replies = [Reply::Done, Reply::Node(NodeId(4)), Reply::ShardGroups(vec![ShardGroupId(1), ShardGroupId(9)])];
+    let replies = [
+        Reply::Done,
+        Reply::Rule(5),
+        Reply::Node(NodeId(4)),
+        Reply::ShardGroups(vec![ShardGroupId(1), ShardGroupId(9)]),
+    ];
     for outcome in rejections.into_iter().map(Err).chain(replies.into_iter().map(Ok)) {
         let bytes = encode_outcome(&outcome, MetaIndex(12));
         assert_eq!(decode_outcome(&bytes).expect("written so"), (outcome, MetaIndex(12)));
@@ -162,4 +200,43 @@ fn outcomes_come_back() {
 fn commands_come_back() {
     let command = Command::CreateDatabase { name: "db".into(), policy: Some(PolicySpec::automatic()), explicit: true };
     assert_eq!(decode_command(&encode_command(&command)).expect("written so"), command);
+}
+
+#[test]
+fn snapshots_of_releases_without_roles_and_rules_open() {
+    // As such a release wrote it: without the fields that came later.
+    #[derive(serde::Serialize)]
+    struct Earlier {
+        cluster_id: u64,
+        index: u64,
+        node_id_max: u64,
+        database_id_max: u64,
+        shard_group_id_max: u64,
+        shard_id_max: u64,
+        nodes: Vec<()>,
+        databases: Vec<()>,
+        users: Vec<EarlierUser>,
+    }
+    #[derive(serde::Serialize)]
+    struct EarlierUser {
+        name: &'static str,
+        hash: &'static str,
+        admin: bool,
+        privileges: BTreeMap<String, u8>,
+    }
+    let privileges = BTreeMap::from([("db".to_owned(), 3)]);
+    let bytes = to_bytes(&Earlier {
+        cluster_id: 5,
+        index: 9,
+        node_id_max: 0,
+        database_id_max: 0,
+        shard_group_id_max: 0,
+        shard_id_max: 0,
+        nodes: vec![],
+        databases: vec![],
+        users: vec![EarlierUser { name: "paul", hash: "h", admin: false, privileges }],
+    });
+    let data = decode_snapshot(&bytes).expect("readable");
+    assert_eq!(data.user("paul").expect("there").privileges["db"], Privilege::All);
+    assert!(data.roles().is_empty() && data.restrictions().is_empty() && data.directory().is_none());
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{decode_entry, decode_snapshot, encode_entry, encode_snapshot};
-use crate::data::{Privilege, SubscriptionMode};
+use crate::data::{PermissionMap, Privilege, SubscriptionMode};
+use crate::permission::Permissions;
+use crate::rule::{Matcher, Rule, TagRule};
 
 fn name() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "c", "", "x/y"]).prop_map(str::to_owned)
@@ -116,11 +118,50 @@ fn command() -> impl Strategy<Value = Command> {
             database,
             privilege: Privilege::from_bits(bits).expect("two bits"),
         }),
+        4 => right(),
         1 => (id(), name(), name()).prop_map(|(node, key, other)| Command::ChangeLabels {
             node,
             set: [(key, "x".to_owned())].into(),
             remove: vec![other],
         }),
+    ]
+}
+
+fn permissions() -> impl Strategy<Value = PermissionMap> {
+    (name(), 0u32..1 << 18).prop_map(|(database, bits)| {
+        PermissionMap::from([(database, Permissions::from_bits(bits).expect("eighteen bits"))])
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (name(), prop::option::of(name()), name(), any::<bool>()).prop_map(|(database, measurement, key, read)| Rule {
+        database: Matcher::Prefix(database),
+        measurement: measurement.map(Matcher::Exact),
+        tags: vec![TagRule { value: Matcher::Prefix(key.clone()), key }],
+        read,
+        write: !read,
+    })
+}
+
+/// Commands about roles, permissions and rules.
+fn right() -> impl Strategy<Value = Command> {
+    let names = || prop::collection::vec(name(), 0..3);
+    prop_oneof![
+        (name(), name()).prop_map(|(name, hash)| Command::CreateFirstAdmin { name, hash }),
+        (name(), permissions()).prop_map(|(user, permissions)| Command::AddPermissions { user, permissions }),
+        (name(), permissions()).prop_map(|(user, permissions)| Command::RemovePermissions { user, permissions }),
+        name().prop_map(|name| Command::CreateRole { name }),
+        name().prop_map(|name| Command::DropRole { name }),
+        (name(), name()).prop_map(|(name, new_name)| Command::RenameRole { name, new_name }),
+        (name(), names()).prop_map(|(role, users)| Command::AddRoleUsers { role, users }),
+        (name(), names()).prop_map(|(role, users)| Command::RemoveRoleUsers { role, users }),
+        (name(), permissions()).prop_map(|(role, permissions)| Command::AddRolePermissions { role, permissions }),
+        (name(), permissions()).prop_map(|(role, permissions)| Command::RemoveRolePermissions { role, permissions }),
+        rule().prop_map(|rule| Command::CreateRestriction { rule }),
+        (1u64..9).prop_map(|id| Command::DropRestriction { id }),
+        (rule(), names(), names()).prop_map(|(rule, users, roles)| Command::CreateAccessGrant { rule, users, roles }),
+        (1u64..9).prop_map(|id| Command::DropAccessGrant { id }),
+        prop::option::of(name()).prop_map(|config| Command::SetDirectory { config }),
     ]
 }
 
