@@ -1,8 +1,9 @@
 //! Which configuration file is used, and what comes of it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use config::{Program, Settings, Warning};
 
 /// A configuration that was found.
@@ -21,12 +22,12 @@ pub struct Found {
 /// # Errors
 /// A sentence that names the file, the line and the key, or the variable.
 pub fn find(program: Program, flag: Option<&str>) -> anyhow::Result<Found> {
+    check_variables(std::env::vars_os())?;
     let variable = |name: &str| std::env::var(name).ok();
     let (mut settings, file, mut warnings) = match file(program, flag, variable, Path::exists) {
         Some(path) => {
             let text = std::fs::read(&path).with_context(|| format!("parse config: open {}", path.display()))?;
-            let text = decode(&text).ok_or_else(|| anyhow!("parse config: {} is no text", path.display()))?;
-            let (settings, warnings) = Settings::read(program, &path.display().to_string(), &text)?;
+            let (settings, warnings) = Settings::read_bytes(program, &path.display().to_string(), &text)?;
             (settings, Some(path), warnings)
         }
         None => (Settings::new(program), None, Vec::new()),
@@ -88,21 +89,20 @@ fn use_home(settings: &mut Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Text in UTF-8, or in UTF-16 with a byte order mark.
-fn decode(bytes: &[u8]) -> Option<String> {
-    let wide = |order: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| order([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).ok()
-    };
-    match bytes {
-        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
-        _ => String::from_utf8(bytes.to_vec()).ok(),
+/// A variable of ours that is no text cannot be what somebody meant.
+fn check_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> anyhow::Result<()> {
+    for (name, value) in variables.filter(|(name, _)| name.to_string_lossy().starts_with("INFLUXDB_")) {
+        if name.to_str().is_none() || value.to_str().is_none() {
+            bail!("parse config: apply env config: {} is no text in UTF-8: {value:?}", name.display());
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     #[test]
@@ -129,10 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn files_may_be_wide() {
-        let wide: Vec<u8> = [0xfeff, u16::from(b'a'), 0xe4].iter().flat_map(|unit: &u16| unit.to_le_bytes()).collect();
-        assert_eq!(decode(&wide).as_deref(), Some("aä"));
-        assert_eq!(decode(b"a").as_deref(), Some("a"));
-        assert_eq!(decode(&[0xff, 0x00]), None);
+    fn variables_of_ours_are_text() {
+        let pair = |name: &str, value: &[u8]| (OsString::from(name), OsString::from_vec(value.to_vec()));
+        assert!(
+            check_variables([pair("INFLUXDB_META_DIR", "ä".as_bytes()), pair("LESS", b"\xff")].into_iter()).is_ok()
+        );
+        let error = check_variables([pair("INFLUXDB_META_DIR", b"/a\xff")].into_iter()).expect_err("no text");
+        assert_eq!(
+            error.to_string(),
+            "parse config: apply env config: INFLUXDB_META_DIR is no text in UTF-8: \"/a\\xFF\""
+        );
     }
 }

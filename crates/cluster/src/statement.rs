@@ -205,7 +205,8 @@ impl Statements {
         limits: QueryLimits,
         metrics: &Metrics,
     ) -> Arc<Statements> {
-        let permits = (limits.concurrent_max > 0).then(|| Arc::new(Semaphore::new(limits.concurrent_max)));
+        let count = limits.concurrent_max.min(Semaphore::MAX_PERMITS);
+        let permits = (count > 0).then(|| Arc::new(Semaphore::new(count)));
         Arc::new(Statements {
             env,
             meta,

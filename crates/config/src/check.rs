@@ -1,11 +1,16 @@
 //! Values that are looked at before they are used: what both programs need.
 
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use credentials::Scheme;
 
 use crate::file::Settings;
 use crate::keys::Effect;
+
+/// Longest name of a host, in bytes, as DNS has it.
+const HOST_BYTES_MAX: usize = 253;
 
 /// Settings that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +46,27 @@ pub(crate) fn check_supported(settings: &Settings) -> Result<(), InvalidConfig> 
 }
 
 /// The name that others reach the node by: what the flag says, else the key, else this machine's own name for itself.
-pub(crate) fn hostname(settings: &Settings, flag: Option<&str>) -> String {
+pub(crate) fn hostname(settings: &Settings, flag: Option<&str>) -> Result<String, InvalidConfig> {
     let hostname = flag.map_or_else(|| settings.text("", "hostname"), str::to_owned);
-    if hostname.is_empty() { "localhost".to_owned() } else { hostname }
+    let place = if flag.is_some() { "-hostname".to_owned() } else { settings.place("", "hostname") };
+    match hostname.as_str() {
+        "" => Ok("localhost".to_owned()),
+        name if is_host(name) => Ok(hostname),
+        name => Err(invalid(settings, format!("{place}: {name:?} is no name or address of a host"))),
+    }
+}
+
+/// Whether this can be the host in `host:port`. A name that nobody can look up is found out later.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => {
+            address.is_empty() || address.split('%').next().is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok())
+        }
+        None => {
+            host.len() <= HOST_BYTES_MAX
+                && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:[]@\"?#".contains(&byte))
+        }
+    }
 }
 
 /// Where others reach the address `bind` of a node: a bind address without a host gets the host name.
@@ -58,7 +81,17 @@ pub(crate) fn advertised(hostname: &str, bind: &str) -> String {
 /// The host of `host:port`, which may be empty.
 pub(crate) fn host_of(address: &str) -> Option<&str> {
     let (host, port) = address.rsplit_once(':')?;
-    port.parse::<u16>().ok().map(|_| host)
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (is_port && is_host(host)).then_some(host)
+}
+
+/// The path of a directory.
+pub(crate) fn directory(settings: &Settings, table: &str, name: &str) -> Result<PathBuf, InvalidConfig> {
+    let path = settings.text(table, name);
+    match path.chars().any(char::is_control) {
+        true => Err(refusal(settings, table, name, &format!("{path:?} has control characters"))),
+        false => Ok(path.into()),
+    }
 }
 
 pub(crate) fn address(settings: &Settings, table: &str, name: &str) -> Result<String, InvalidConfig> {
@@ -80,20 +113,26 @@ pub(crate) fn one_of(settings: &Settings, table: &str, name: &str, known: &[&str
 pub(crate) fn positive(settings: &Settings, table: &str, name: &str) -> Result<Duration, InvalidConfig> {
     let value = settings.duration(table, name);
     if value.is_zero() {
-        return Err(refusal(settings, table, name, &format!("{name} must be positive")));
+        return Err(refusal(settings, table, name, &format!("{name} must be positive, not 0s")));
     }
     Ok(value)
 }
 
 pub(crate) fn count(settings: &Settings, table: &str, name: &str) -> Result<usize, InvalidConfig> {
     let value = settings.int(table, name);
-    usize::try_from(value).map_err(|_| refusal(settings, table, name, &format!("{name} must be non-negative")))
+    let reason = || format!("{name} must be non-negative, not {value}");
+    usize::try_from(value).map_err(|_| refusal(settings, table, name, &reason()))
 }
 
 /// How passwords are hashed. Both programs have the key, and all nodes of a cluster the same value.
 pub(crate) fn scheme(settings: &Settings) -> Result<Scheme, InvalidConfig> {
     let (table, name) = ("meta", "password-hash");
-    Scheme::parse(&settings.text(table, name)).map_err(|error| refusal(settings, table, name, &error.to_string()))
+    let text = settings.text(table, name);
+    Scheme::parse(&text).map_err(|error| {
+        let reason = error.to_string();
+        let is_told = reason.contains(&text);
+        refusal(settings, table, name, &if is_told { reason } else { format!("{text:?}: {reason}") })
+    })
 }
 
 /// Why the value of a key cannot be, and where it stands.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use credentials::{Scheme, Secret};
 
 use crate::check::{
-    InvalidConfig, address, advertised, check_supported, count, host_of, hostname, invalid, one_of, positive, refusal,
-    scheme,
+    InvalidConfig, address, advertised, check_supported, count, directory, host_of, hostname, invalid, one_of,
+    positive, refusal, scheme,
 };
 use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
@@ -172,7 +172,7 @@ impl DataNodeConfig {
     ) -> Result<DataNodeConfig, InvalidConfig> {
         check_supported(settings)?;
         check_engine(settings)?;
-        let hostname = hostname(settings, hostname_flag);
+        let hostname = hostname(settings, hostname_flag)?;
         let mode = mode(settings, join_flag)?;
         // In the classic file the shared listener is `[meta] bind-address`; the top-level one serves otherwise.
         let is_classic = settings.is_set("meta", "bind-address") || !settings.is_set("", "bind-address");
@@ -181,7 +181,7 @@ impl DataNodeConfig {
             gossip_interval: positive(settings, "", "gossip-frequency")?,
             hostname,
             cluster_auth: ClusterAuthConfig::new(settings)?,
-            meta_dir: settings.text("meta", "dir").into(),
+            meta_dir: directory(settings, "meta", "dir")?,
             rpc_bind: address(settings, if is_classic { "meta" } else { "" }, "bind-address")?,
             meta_http_bind: address(settings, "meta", "http-bind-address")?,
             http_enabled: settings.bool("http", "enabled").unwrap_or(true),
@@ -192,12 +192,12 @@ impl DataNodeConfig {
             heartbeat_timeout: settings.duration("meta", "heartbeat-timeout"),
             consensus_timeout: positive(settings, "meta", "consensus-timeout")?,
             shard_groups_max: count(settings, "meta", "max-shard-groups-per-policy")?,
-            data_dir: settings.text("data", "dir").into(),
+            data_dir: directory(settings, "data", "dir")?,
             wal_fsync_delay: settings.duration("data", "wal-fsync-delay"),
             flush_bytes: count(settings, "data", "cache-snapshot-memory-size")? as u64,
             flush_idle: settings.duration("data", "cache-snapshot-write-cold-duration"),
-            dial_timeout: settings.duration("cluster", "dial-timeout"),
-            write_timeout: settings.duration("cluster", "write-timeout"),
+            dial_timeout: positive(settings, "cluster", "dial-timeout")?,
+            write_timeout: positive(settings, "cluster", "write-timeout")?,
             shard_reader_timeout: settings.duration("cluster", "shard-reader-timeout"),
             query_timeout: settings.duration("cluster", "query-timeout"),
             concurrent_queries_max: count(settings, "cluster", "max-concurrent-queries")?,
@@ -205,7 +205,7 @@ impl DataNodeConfig {
             meta_is_off: settings.bool("meta", "enabled") == Some(false),
             query_memory_max: count(settings, "cluster", "max-query-memory")? as u64,
             handoff_enabled: settings.bool("hinted-handoff", "enabled").unwrap_or(true),
-            handoff_dir: settings.text("hinted-handoff", "dir").into(),
+            handoff_dir: directory(settings, "hinted-handoff", "dir")?,
             handoff_bytes_max: count(settings, "hinted-handoff", "max-size")? as u64,
             handoff_age_max: positive(settings, "hinted-handoff", "max-age")?,
             handoff_concurrency: count(settings, "hinted-handoff", "retry-concurrency")?.max(1),
@@ -435,7 +435,7 @@ mod tests {
             ),
             (
                 "[meta]\n\npassword-hash = \"bcrypt;cost=32\"",
-                "f:3: [meta] password-hash: cost must be a number from 4 to 31. ",
+                "f:3: [meta] password-hash: \"bcrypt;cost=32\": cost must be a number from 4 to 31. ",
             ),
             ("[data]\nengine = \"b1\"", "f:2: [data] engine: unrecognized engine b1"),
             ("[logging]\nlevel = \"loud\"", "f:2: [logging] level: \"loud\" is none of error, warn, info, debug"),
@@ -462,6 +462,8 @@ mod tests {
     fn every_key_with_bounds_says_where_it_is_out_of_them() {
         for (table, name, value) in [
             ("meta", "consensus-timeout", "\"0s\""),
+            ("cluster", "dial-timeout", "\"0s\""),
+            ("cluster", "write-timeout", "0"),
             ("hinted-handoff", "max-age", "\"0s\""),
             ("hinted-handoff", "purge-interval", "\"0s\""),
             ("hinted-handoff", "retry-interval", "\"0s\""),
@@ -484,7 +486,10 @@ mod tests {
         ] {
             let rule = if value == "-1" { "non-negative" } else { "positive" };
             let error = load(&format!("[{table}]\n{name} = {value}"), &[], None).expect_err(name);
-            let want = format!("f:2: [{table}] {name}: {name} must be {rule}. To generate a valid configuration file ");
+            let shown = if value == "-1" { "-1" } else { "0s" };
+            let want = format!(
+                "f:2: [{table}] {name}: {name} must be {rule}, not {shown}. To generate a valid configuration file "
+            );
             assert!(error.starts_with(&want), "{error}\n{want}");
         }
     }

@@ -3,6 +3,9 @@
 use crate::file::{ConfigError, Settings};
 use crate::keys::{Key, Kind, LISTENER_TABLES, Program};
 
+/// Listeners of one kind that variables can number.
+const LISTENERS_MAX: usize = 16;
+
 /// Names under which a key can be set, the regular one first.
 pub fn names(key: &Key) -> Vec<String> {
     let spell = |table: &str| {
@@ -37,8 +40,8 @@ pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -
     let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
     for key in settings.program().keys() {
         let set = names(key).into_iter().find_map(|name| {
-            let value = given(&name).or_else(|| if key.kind == Kind::List { items(&name, &given) } else { None })?;
-            Some((name, value))
+            let whole = given(&name).map(|value| (name.clone(), value));
+            whole.or_else(|| if key.kind == Kind::List { items(&name, &given) } else { None })
         });
         if let Some((name, value)) = set {
             settings.put_text(key, &value, &name).map_err(|reason| {
@@ -55,19 +58,29 @@ pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -
     }
     for table in LISTENER_TABLES {
         let spelled = table.to_ascii_uppercase();
-        for name in [format!("INFLUXDB_{spelled}_ENABLED"), format!("INFLUXDB_{spelled}_0_ENABLED")] {
-            if given(&name).is_some_and(|value| ["1", "t", "T", "TRUE", "true", "True"].contains(&value.as_str())) {
-                settings.enable_listener(table, &name);
-            }
+        let numbered = (0..LISTENERS_MAX).map(|index| format!("INFLUXDB_{spelled}_{index}_ENABLED"));
+        for name in std::iter::once(format!("INFLUXDB_{spelled}_ENABLED")).chain(numbered) {
+            let Some(value) = given(&name) else { continue };
+            settings.enable_listener(table, &name, &value).map_err(|reason| {
+                ConfigError(format!(
+                    "apply env config: failed to apply {name} to [{table}] enabled using type Bool and value '{value}': \
+                     {reason}"
+                ))
+            })?;
         }
     }
     Ok(())
 }
 
-/// A list that has a variable for each of its items: `…_0`, `…_1`.
-fn items(name: &str, given: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+/// A list that has a variable for each of its items, `…_0`, `…_1`: their names, and the items.
+fn items(name: &str, given: &dyn Fn(&str) -> Option<String>) -> Option<(String, String)> {
     let items: Vec<String> = (0..).map_while(|index: usize| given(&format!("{name}_{index}"))).collect();
-    (!items.is_empty()).then(|| items.join(","))
+    let names = match items.len() {
+        0 => return None,
+        1 => format!("{name}_0"),
+        count => format!("{name}_0 to {name}_{}", count - 1),
+    };
+    Some((names, items.join(",")))
 }
 
 #[cfg(test)]
@@ -106,6 +119,32 @@ mod tests {
         let settings = with(&[("INFLUXDB_UDP_ENABLED", "true"), ("INFLUXDB_COLLECTD_ENABLED", "0")]).expect("settings");
         let places: Vec<&str> = settings.listeners_enabled().iter().map(|listener| listener.place.as_str()).collect();
         assert_eq!(places, ["INFLUXDB_UDP_ENABLED: [udp] enabled"]);
+    }
+
+    #[test]
+    fn every_published_name_of_a_key_is_taken() {
+        let settings = with(&[
+            ("INFLUXDB_DATA_CACHE_MAX_CONCURRENT_COMPACTIONS", "0x10"),
+            ("INFLUXDB_CLUSTER_ALLOW_OUT_OF_ORDER", "T"),
+            ("INFLUXDB_COORDINATOR_MAX_SELECT_BUCKETS", "010"),
+            ("INFLUXDB_COORDINATOR_QUERY_TIMEOUT", "1s"),
+            ("INFLUXDB_CLUSTER_QUERY_TIMEOUT", "2s"),
+            ("INFLUXDB_META_META_INTERNAL_SHARED_SECRET", "sixteen letters!"),
+            ("INFLUXDB_CONTINUOUS_QUERIES_RUN_INTERVAL", "3s"),
+            ("INFLUXDB_SHARD_PRECREATION_ADVANCE_PERIOD", "4s"),
+            ("INFLUXDB_BIND_ADDRESS", ":1"),
+        ])
+        .expect("an environment");
+        assert_eq!(settings.int("data", "max-concurrent-compactions"), 16);
+        assert_eq!(settings.bool("cluster", "allow-out-of-order-writes"), Some(true));
+        assert_eq!(settings.int("cluster", "max-select-buckets"), 8);
+        assert_eq!(settings.duration("cluster", "query-timeout"), Duration::from_secs(2), "the regular name wins");
+        assert_eq!(settings.text("meta", "meta-internal-shared-secret"), "sixteen letters!");
+        assert_eq!(settings.duration("continuous_queries", "run-interval"), Duration::from_secs(3));
+        assert_eq!(settings.duration("shard-precreation", "advance-period"), Duration::from_secs(4));
+        assert_eq!(settings.text("", "bind-address"), ":1");
+        let regular = with(&[("INFLUXDB_DATA_MAX_CONCURRENT_COMPACTIONS", "3")]).expect("an environment");
+        assert_eq!(regular.int("data", "max-concurrent-compactions"), 3);
     }
 
     #[test]

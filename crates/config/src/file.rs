@@ -10,8 +10,14 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::decode::decode;
 use crate::keys::{self, Effect, Key, Kind, Program};
 use crate::text;
+
+/// Longest duration that a key may have: moments that lie so far ahead can still be told.
+const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+/// Longest text of a value that a message repeats, in characters.
+const SHOWN_CHARS: usize = 60;
 
 /// A value of a key, checked against its kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,17 +83,26 @@ impl Settings {
         self.program
     }
 
+    /// Reads the bytes of a file of `program`, in UTF-8, or in UTF-16 with a byte order mark. `name` is how messages call
+    /// it.
+    ///
+    /// # Errors
+    /// A sentence with the file, the line and the key.
+    pub fn read_bytes(program: Program, name: &str, bytes: &[u8]) -> Result<(Settings, Vec<Warning>), ConfigError> {
+        match decode(bytes) {
+            Ok(text) => Settings::read(program, name, &text),
+            Err(no_text) => Err(misread(name, &no_text.before, no_text.before.len(), &no_text.reason)),
+        }
+    }
+
     /// Reads the text of a file of `program`. `name` is how messages call it.
     ///
     /// # Errors
     /// A sentence with the file, the line and the key.
     pub fn read(program: Program, name: &str, text: &str) -> Result<(Settings, Vec<Warning>), ConfigError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let table = DeTable::parse(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let path = path_at(text, at).map(|path| format!("{path}: ")).unwrap_or_default();
-            ConfigError(format!("{name}:{}: {path}{}", line_of(text, at), error.message()))
-        })?;
+        let table = DeTable::parse(text)
+            .map_err(|error| misread(name, text, error.span().map_or(0, |span| span.start), error.message()))?;
         let mut reader = Reader { name, text, settings: Settings::new(program), warnings: Vec::new() };
         reader.top(table.get_ref())?;
         Ok((reader.settings, reader.warnings))
@@ -108,9 +123,12 @@ impl Settings {
         self.put(key, Setting::Text(value.to_owned()), String::new());
     }
 
-    /// Notes that something outside of the file, the variable `source`, switches a listener on.
-    pub(crate) fn enable_listener(&mut self, table: &'static str, source: &str) {
-        self.listeners_enabled.push(Listener { table, place: format!("{source}: {}", path(table, "enabled")) });
+    /// Notes what something outside of the file, the variable `source`, says of a listener.
+    pub(crate) fn enable_listener(&mut self, table: &'static str, source: &str, value: &str) -> Result<(), String> {
+        if from_text(Kind::Bool, value)? == Setting::Bool(true) {
+            self.listeners_enabled.push(Listener { table, place: format!("{source}: {}", path(table, "enabled")) });
+        }
+        Ok(())
     }
 
     fn put(&mut self, key: &'static Key, value: Setting, place: String) {
@@ -234,15 +252,31 @@ impl Reader<'_> {
                 DeValue::Table(inner) => self.table(key, name.span().start, inner)?,
                 DeValue::Array(items) if keys::listener(key).is_some() => {
                     for item in items {
-                        if let (Some(listener), DeValue::Table(inner)) = (keys::listener(key), item.get_ref()) {
-                            self.listener(listener, inner)?;
+                        match item.get_ref() {
+                            DeValue::Table(inner) => self.table(key, name.span().start, inner)?,
+                            other => return Err(self.no_table(item.span().start, key, other)),
                         }
                     }
+                }
+                other if self.is_table(key) && self.program().find("", key).is_none() => {
+                    return Err(self.no_table(value.span().start, key, other));
                 }
                 _ => self.value("", name, value)?,
             }
         }
         Ok(())
+    }
+
+    /// Whether something of this name is a table, of any program or generation.
+    fn is_table(&self, name: &str) -> bool {
+        let ignored = keys::IGNORED_TABLES.iter().any(|(ignored, _)| *ignored == name);
+        let program = self.program();
+        ignored || keys::listener(name).is_some() || program.has_table(name) || program.other().has_table(name)
+    }
+
+    fn no_table(&self, at: usize, name: &str, found: &DeValue<'_>) -> ConfigError {
+        let place = self.place(at, name, "");
+        ConfigError(format!("{}: expected a table, found {}", place.trim_end(), shown(found)))
     }
 
     fn table(&mut self, table: &str, at: usize, inner: &DeTable<'_>) -> Result<(), ConfigError> {
@@ -257,15 +291,21 @@ impl Reader<'_> {
         }
         if !self.program().has_table(table) {
             let other = self.program().other();
-            let what = if other.has_table(table) { format!("one of {}", other.name()) } else { "not known".to_owned() };
-            self.warn(at, &format!("table [{table}] is {what} and is ignored"));
+            let is_other = other.has_table(table) || keys::listener(table).is_some();
+            let what = if is_other { format!("one of {}", other.name()) } else { "not known".to_owned() };
+            let near = self.program().nearest_table(table).filter(|_| !is_other);
+            let hint = near.map(|near| format!("; is it [{near}]?")).unwrap_or_default();
+            self.warn(at, &format!("table [{}] is {what} and is ignored{hint}", plain(table)));
             return Ok(());
         }
         self.settings.enterprise_tables |= ["enterprise", "cluster", "anti-entropy"].contains(&table);
         // [cluster] wins over its other name [coordinator], wherever they stand.
         inner.iter().try_for_each(|(name, value)| match (table, value.get_ref()) {
             ("coordinator", _) if self.settings.is_set("cluster", name.get_ref()) => Ok(()),
-            ("http", DeValue::Table(headers)) if name.get_ref() == "headers" => self.headers(headers),
+            ("http", headers) if name.get_ref() == "headers" => match headers {
+                DeValue::Table(headers) => self.headers(headers),
+                other => Err(self.no_table(value.span().start, "http.headers", other)),
+            },
             _ => self.value(table, name, value),
         })
     }
@@ -276,7 +316,7 @@ impl Reader<'_> {
             match value.get_ref() {
                 DeValue::Boolean(true) => self.settings.listeners_enabled.push(Listener { table, place }),
                 DeValue::Boolean(false) => {}
-                other => return Err(mismatch(&place, Kind::Bool, other)),
+                other => return Err(ConfigError(format!("{place}: {}", mismatch(Kind::Bool, other)))),
             }
         }
         Ok(())
@@ -288,7 +328,7 @@ impl Reader<'_> {
             let name = name.get_ref().as_ref();
             let place = self.place(value.span().start, "http.headers", name);
             let DeValue::String(text) = value.get_ref() else {
-                return Err(mismatch(&place, Kind::Text, value.get_ref()));
+                return Err(ConfigError(format!("{place}: {}", mismatch(Kind::Text, value.get_ref()))));
             };
             let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             if name.is_empty() || !name.bytes().all(is_token) {
@@ -315,17 +355,14 @@ impl Reader<'_> {
             let message = match program.other().find(table, spelled) {
                 Some(_) => format!("key {path} is one of {} and is ignored", program.other().name()),
                 None => {
-                    let near = program.nearest(table, spelled);
-                    let hint = near.map(|near| format!("; is it {near}?")).unwrap_or_default();
-                    format!("key {path} is not known and is ignored{hint}")
+                    format!("key {path} is not known and is ignored{}", hint(program, table, spelled))
                 }
             };
             self.warn(name.span().start, &message);
             return Ok(());
         };
         let place = self.place(value.span().start, table, spelled);
-        let setting =
-            from_toml(key.kind, value.get_ref()).map_err(|reason| ConfigError(format!("{place}: {reason}")))?;
+        let setting = from_toml(key, value.get_ref()).map_err(|reason| ConfigError(format!("{place}: {reason}")))?;
         // An empty duration leaves the default.
         if let Some(setting) = setting {
             self.settings.put(key, setting, place);
@@ -348,21 +385,41 @@ fn line_of(text: &str, offset: usize) -> usize {
 
 /// `[table] name`, or the name alone at the top level.
 pub(crate) fn path(table: &str, name: &str) -> String {
-    if table.is_empty() { name.to_owned() } else { format!("[{table}] {name}") }
+    if table.is_empty() { plain(name) } else { format!("[{}] {}", plain(table), plain(name)) }
 }
 
-/// Table and key of what is written at an offset of a text that is no TOML: a guess from the look of its lines.
+/// A name from a file, fit for a terminal.
+fn plain(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(SHOWN_CHARS).collect()
+}
+
+/// Table and key of what is written at an offset of a text that is no TOML: a guess from the look of its lines. What may
+/// be a value, and so a secret, is not repeated.
 fn path_at(text: &str, offset: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().take(line_of(text, offset)).map(str::trim).collect();
     let is_header = |line: &&&str| line.starts_with('[') && !line.contains('=');
     // A text that ends too early is noticed behind its last line.
     let (index, line) = lines.iter().enumerate().rfind(|(_, line)| !line.is_empty())?;
     if is_header(&line) {
-        return Some((*line).to_owned());
+        return Some(plain(line));
     }
     let table = lines[..index].iter().rfind(is_header).map(|line| line.trim_matches(['[', ']']));
-    let name = line.split('=').next().unwrap_or(line).trim();
-    Some(path(table.unwrap_or_default(), name))
+    match (table, key_at(line)) {
+        (table, Some(name)) => Some(path(table.unwrap_or_default(), name)),
+        (Some(table), None) => Some(format!("[{}]", plain(table))),
+        (None, None) => None,
+    }
+}
+
+/// The key that a line begins with: what stands before a sign, or a word that is known as one.
+fn key_at(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(['"', '\'']);
+    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c)).unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    let has_sign = rest.trim_start_matches(['"', '\'', ' ', '\t']).starts_with(['=', ':']);
+    let programs = [Program::Influxd, Program::InfluxdMeta];
+    let is_known = || programs.iter().any(|program| program.keys().iter().any(|key| key.name == name));
+    (!name.is_empty() && (has_sign || is_known())).then_some(name)
 }
 
 /// The default of a key, if it has one.
@@ -370,12 +427,30 @@ fn default_of(key: &Key) -> Option<Setting> {
     if key.default.is_empty() { None } else { from_text(key.kind, key.default).ok() }
 }
 
-fn mismatch(place: &str, kind: Kind, found: &DeValue<'_>) -> ConfigError {
-    ConfigError(format!("{place}: expected {}, found {}", expected(kind), kind_of(found)))
+/// What a slip may have meant: a key like it in the same table, or the same key elsewhere.
+fn hint(program: Program, table: &str, name: &str) -> String {
+    if let Some(near) = program.nearest(table, name) {
+        return format!("; is it {near}?");
+    }
+    match program.keys().iter().find(|key| key.name == name) {
+        Some(key) if key.table.is_empty() => format!("; {name} stands at the top, before every table"),
+        Some(key) => format!("; there is one in [{}]", key.table),
+        None => String::new(),
+    }
 }
 
-fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Option<Setting>, String> {
-    let setting = match (kind, value) {
+/// What is wrong with a text that is none, or no TOML, at an offset of it.
+fn misread(name: &str, text: &str, at: usize, reason: &str) -> ConfigError {
+    let path = path_at(text, at).map(|path| format!("{path}: ")).unwrap_or_default();
+    ConfigError(format!("{name}:{}: {path}{reason}", line_of(text, at)))
+}
+
+fn mismatch(kind: Kind, found: &DeValue<'_>) -> String {
+    format!("expected {}, found {}", expected(kind), shown(found))
+}
+
+fn from_toml(key: &Key, value: &DeValue<'_>) -> Result<Option<Setting>, String> {
+    let setting = match (key.kind, value) {
         (Kind::Bool, DeValue::Boolean(value)) => Setting::Bool(*value),
         (Kind::Int | Kind::Size, DeValue::Integer(value)) => Setting::Int(integer(value)?),
         (Kind::Number, DeValue::Float(_) | DeValue::Integer(_)) => {
@@ -388,25 +463,31 @@ fn from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Option<Setting>, String>
         }
         // An integer where a duration is wanted counts nanoseconds.
         (Kind::Duration, DeValue::Integer(value)) => {
-            let ns = u64::try_from(integer(value)?).map_err(|_| "a duration is not negative".to_owned())?;
-            Setting::Duration(Duration::from_nanos(ns))
+            let ns = integer(value)?;
+            let ns = u64::try_from(ns).map_err(|_| format!("a duration is not negative, as {ns} is"))?;
+            Setting::Duration(bounded(Duration::from_nanos(ns), &format!("{ns}ns"))?)
         }
         (Kind::Duration, DeValue::String(value)) if value.is_empty() => return Ok(None),
-        (Kind::Duration | Kind::Size | Kind::Text, DeValue::String(value)) => from_text(kind, value)?,
+        (Kind::Duration | Kind::Size | Kind::Text, DeValue::String(value)) => from_text(key.kind, value)?,
         (Kind::List, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.to_string()),
-                other => Err(format!("expected a list of strings, found {} in it", kind_of(other))),
+                other => Err(format!("expected a list of strings, found {} in it", shown(other))),
             });
             Setting::List(texts.collect::<Result<_, _>>()?)
         }
-        (_, other) => return Err(format!("expected {}, found {}", expected(kind), kind_of(other))),
+        // What may be a secret is not repeated.
+        (kind, other) if key.is_secret() => {
+            return Err(format!("expected {}, found {}", expected(kind), kind_of(other)));
+        }
+        (kind, other) => return Err(mismatch(kind, other)),
     };
     Ok(Some(setting))
 }
 
 fn integer(value: &toml::de::DeInteger<'_>) -> Result<i64, String> {
-    i64::from_str_radix(value.as_str(), value.radix()).map_err(|_| format!("integer {} is too large", value.as_str()))
+    i64::from_str_radix(value.as_str(), value.radix())
+        .map_err(|_| format!("integer {} does not fit into 64 bits", value.as_str()))
 }
 
 /// A number that is one: neither infinite nor NaN, for which no key has a use.
@@ -421,9 +502,9 @@ fn from_text(kind: Kind, value: &str) -> Result<Setting, String> {
             "0" | "f" | "F" | "FALSE" | "false" | "False" => Setting::Bool(false),
             _ => return Err(format!("invalid boolean {value:?}")),
         },
-        Kind::Int => Setting::Int(value.trim().parse().map_err(|_| format!("invalid integer {value:?}"))?),
+        Kind::Int => Setting::Int(text::parse_integer(value).ok_or_else(|| format!("invalid integer {value:?}"))?),
         Kind::Number => Setting::Number(number(value.trim()).ok_or_else(|| format!("invalid number {value:?}"))?),
-        Kind::Duration => Setting::Duration(stdx::human::parse_duration(value)?),
+        Kind::Duration => Setting::Duration(bounded(stdx::human::parse_duration(value)?, value)?),
         Kind::Size => Setting::Int(
             i64::try_from(text::parse_size(value)?).map_err(|_| format!("size {value} is larger than any disk"))?,
         ),
@@ -442,6 +523,27 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Text => "a string",
         Kind::List => "a list of strings",
     }
+}
+
+fn bounded(duration: Duration, shown: &str) -> Result<Duration, String> {
+    match duration <= DURATION_MAX {
+        true => Ok(duration),
+        false => Err(format!("duration {shown} is longer than 100 years")),
+    }
+}
+
+/// A value as a message repeats it.
+fn shown(value: &DeValue<'_>) -> String {
+    let kind = kind_of(value).trim_start_matches("an ").trim_start_matches("a ");
+    let text = match value {
+        DeValue::String(text) => format!("{:?}", text.chars().take(SHOWN_CHARS).collect::<String>()),
+        DeValue::Integer(integer) => plain(integer.as_str()),
+        DeValue::Float(float) => plain(float.as_str()),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(date) => date.to_string(),
+        DeValue::Array(_) | DeValue::Table(_) => return kind_of(value).to_owned(),
+    };
+    format!("the {kind} {text}")
 }
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {
@@ -474,7 +576,7 @@ mod tests {
 
     #[test]
     fn a_mistake_names_file_line_and_key() {
-        refused("[meta]\n  enabled = \"yes\"\n", "2: [meta] enabled: expected true or false, found a string");
+        refused("[meta]\n  enabled = \"yes\"\n", "2: [meta] enabled: expected true or false, found the string \"yes\"");
         refused(
             "\n[cluster]\nwrite-timeout = \"5x\"",
             "3: [cluster] write-timeout: time: unknown unit \"x\" in duration \"5x\"",
@@ -483,9 +585,9 @@ mod tests {
             "[data]\ncache-max-memory-size = \"1t\"",
             "2: [data] cache-max-memory-size: unknown size suffix: t (expected k, m, or g)",
         );
-        refused("bind-address = 8088", "1: bind-address: expected a string, found an integer");
-        refused("[[udp]]\nenabled = \"yes\"", "2: [udp] enabled: expected true or false, found a string");
-        refused("[http.headers]\nX-A = 1", "2: [http.headers] X-A: expected a string, found an integer");
+        refused("bind-address = 8088", "1: bind-address: expected a string, found the integer 8088");
+        refused("[[udp]]\nenabled = \"yes\"", "2: [udp] enabled: expected true or false, found the string \"yes\"");
+        refused("[http.headers]\nX-A = 1", "2: [http.headers] X-A: expected a string, found the integer 1");
         refused("[http.headers]\n\"X a\" = \"\"", "2: [http.headers] X a: \"X a\" cannot be the name of a header");
         refused("[http.headers]\nX = \"a\\nb\"", "2: [http.headers] X: a header cannot have control characters");
     }

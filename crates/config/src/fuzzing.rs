@@ -5,6 +5,7 @@ use stdx::human::{parse_duration, print_duration};
 use crate::data_node::DataNodeConfig;
 use crate::file::Settings;
 use crate::keys::{KEYS, Program};
+use crate::meta_node::MetaNodeConfig;
 use crate::print::print;
 use crate::text::parse_size;
 
@@ -13,11 +14,15 @@ use crate::text::parse_size;
 /// # Panics
 /// When a promise of this crate is broken.
 pub fn fuzz_file(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok((settings, _)) = Settings::read(Program::Influxd, "influxdb.conf", text) else { return };
-    let _ = DataNodeConfig::new(&settings, None, None);
-    let _ = DataNodeConfig::new(&settings, Some("a:8091,b:8091"), Some("c"));
-    check_print(&settings);
+    if let Ok((settings, _)) = Settings::read_bytes(Program::Influxd, "influxdb.conf", data) {
+        let _ = DataNodeConfig::new(&settings, None, None);
+        let _ = DataNodeConfig::new(&settings, Some("a:8091,b:8091"), Some("c"));
+        check_print(&settings);
+    }
+    if let Ok((settings, _)) = Settings::read_bytes(Program::InfluxdMeta, "influxdb-meta.conf", data) {
+        let _ = MetaNodeConfig::new(&settings, None);
+        check_print(&settings);
+    }
 }
 
 /// Reads `data` as a duration, as a size, and as the value of every key.
@@ -39,7 +44,7 @@ pub fn fuzz_text(data: &[u8]) {
 
 fn check_print(settings: &Settings) {
     let printed = print(settings);
-    match Settings::read(Program::Influxd, "printed", &printed) {
+    match Settings::read(settings.program(), "printed", &printed) {
         Ok((again, _)) => assert_eq!(print(&again), printed, "what is printed reads the same"),
         Err(error) => panic!("what is printed can be read: {error}\n{printed}"),
     }

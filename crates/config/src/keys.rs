@@ -36,6 +36,13 @@ pub struct Key {
     pub effect: Effect,
 }
 
+impl Key {
+    /// Whether its value must not be repeated to anybody.
+    pub fn is_secret(&self) -> bool {
+        self.name.ends_with("shared-secret") || self.name == "license-key"
+    }
+}
+
 /// What comes of setting a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -98,8 +105,16 @@ impl Program {
     pub fn nearest(self, table: &str, name: &str) -> Option<&'static str> {
         let table = canonical(table);
         let mine = self.keys().iter().filter(|key| key.table == table);
-        let candidates = mine.map(|key| (strsim::levenshtein(name, key.name), key.name));
+        let candidates = mine.map(|key| (strsim::levenshtein(&name.to_ascii_lowercase(), key.name), key.name));
         candidates.min().filter(|(distance, _)| *distance <= name.len() / 3 + 1).map(|(_, name)| name)
+    }
+
+    /// Its table that is written most like `name`, when it is close.
+    pub fn nearest_table(self, name: &str) -> Option<&'static str> {
+        let tables = self.keys().iter().map(|key| key.table).filter(|table| !table.is_empty());
+        let known = tables.chain(if self == Program::Influxd { LISTENER_TABLES } else { &[] }.iter().copied());
+        let candidates = known.map(|table| (strsim::levenshtein(&name.to_ascii_lowercase(), table), table));
+        candidates.min().filter(|(distance, _)| *distance <= name.len() / 3 + 1).map(|(_, table)| table)
     }
 
     /// The other program.

@@ -10,6 +10,7 @@
 mod check;
 pub mod cluster_auth;
 pub mod data_node;
+mod decode;
 pub mod env_vars;
 pub mod file;
 pub mod fuzzing;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use credentials::Scheme;
 
 use crate::check::{
-    InvalidConfig, address, advertised, check_supported, count, hostname, one_of, positive, refusal, scheme,
+    InvalidConfig, address, advertised, check_supported, count, directory, hostname, one_of, positive, refusal, scheme,
 };
 use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
@@ -67,9 +67,9 @@ impl MetaNodeConfig {
             return Err(refusal(settings, "meta", "gossip-frequency", &reason));
         }
         let config = MetaNodeConfig {
-            hostname: hostname(settings, hostname_flag),
+            hostname: hostname(settings, hostname_flag)?,
             cluster_auth: ClusterAuthConfig::new(settings)?,
-            dir: settings.text("meta", "dir").into(),
+            dir: directory(settings, "meta", "dir")?,
             raft_bind: address(settings, "meta", "bind-address")?,
             http_bind: address(settings, "meta", "http-bind-address")?,
             gossip_interval,
@@ -122,7 +122,7 @@ mod tests {
             ),
             (
                 "[meta]\npassword-hash = \"pbkdf2-sha256;rounds=0\"",
-                "f:2: [meta] password-hash: rounds must be a number from 1 to 4294967295",
+                "f:2: [meta] password-hash: \"pbkdf2-sha256;rounds=0\": rounds must be a number from 1 to 4294967295",
             ),
             ("[meta]\nbind-address = \"here\"", "f:2: [meta] bind-address: \"here\" is not of the form host:port"),
             (

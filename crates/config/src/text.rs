@@ -22,6 +22,24 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("size would overflow the max size ({}) of a uint: {trimmed}", u64::MAX))
 }
 
+/// Reads a whole number: decimal, `0x…`, `0o…` or `0…` in octal, `0b…`.
+pub fn parse_integer(text: &str) -> Option<i64> {
+    let trimmed = text.trim();
+    let (is_negative, digits) = match trimmed.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let radices = [("0x", 16), ("0o", 8), ("0b", 2), ("0", 8)];
+    let radix = radices.iter().find_map(|(prefix, radix)| Some((lower.strip_prefix(prefix)?, *radix)));
+    let (digits, radix) = radix.filter(|(digits, _)| !digits.is_empty()).unwrap_or((&lower, 10));
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let sign = if is_negative { "-" } else { "" };
+    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
+}
+
 /// Reads a status or a class of them: `404`, `40x` or `4xx`, in any case.
 ///
 /// # Errors
@@ -65,6 +83,18 @@ mod tests {
         ] {
             let error = parse_statuses(bad).expect_err("no filter");
             assert!(error.starts_with(&format!("{bad:?}: status filter {why}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn integers_come_in_four_bases() {
+        for (text, want) in [("0", 0), ("10", 10), ("-7", -7), ("+7", 7), ("0x1F", 31), ("010", 8), ("0o17", 15)] {
+            assert_eq!(parse_integer(text), Some(want), "{text}");
+        }
+        assert_eq!(parse_integer("0b11"), Some(3));
+        assert_eq!(parse_integer(&i64::MIN.to_string()), Some(i64::MIN));
+        for bad in ["", "-", "+-1", "--1", "0x", "08", "1e3", "1_000", "9223372036854775808", "0x-1", "one", "٣"] {
+            assert_eq!(parse_integer(bad), None, "{bad}");
         }
     }
 
