@@ -4,6 +4,7 @@
 //! any member can give are given from what this one has.
 
 mod auth;
+mod execute;
 mod operators;
 mod reply;
 mod shards;
@@ -35,6 +36,9 @@ use crate::node::MetaNode;
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long another meta node may take to say who leads.
 const PING_DEADLINE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The value of `format` that asks for the metadata as `meta::codec` has it.
+pub(crate) const OWN_FORMAT: &str = "own";
 
 type Response = http::Response<Body>;
 
@@ -122,8 +126,7 @@ fn is_later(method: &str, path: &str) -> bool {
         "POST" => {
             matches!(
                 path,
-                "/execute"
-                    | "/copy-shard"
+                "/copy-shard"
                     | "/kill-copy-shard"
                     | "/role"
                     | "/restore-meta"
@@ -154,7 +157,8 @@ impl Admin {
             .into_response()
     }
 
-    /// Blocks until there is metadata above the index of the client.
+    /// Blocks until there is metadata above the index of the client. Our own nodes ask for their own encoding, everyone
+    /// else gets the document of the reference.
     async fn snapshot(&self, query: Option<&str>) -> Reply {
         let index = parameter(query, "index").unwrap_or("0");
         let Ok(index) = index.parse() else {
@@ -163,10 +167,20 @@ impl Admin {
         if self.node.id().is_none() {
             return Reply::unjoined();
         }
+        let own = parameter(query, "format") == Some(OWN_FORMAT);
+        let bytes = async {
+            if own { self.node.snapshot_after(MetaIndex(index)).await.1 } else { self.document_after(index).await }
+        };
         tokio::select! {
-            (_, bytes) = self.node.snapshot_after(MetaIndex(index)) => Reply::bytes(bytes),
+            bytes = bytes => Reply::bytes(bytes),
             _ = self.node.failed() => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server closed"),
         }
+    }
+
+    async fn document_after(&self, index: u64) -> Bytes {
+        let data = self.node.data_after(MetaIndex(index)).await;
+        let term = self.node.term();
+        Bytes::from(self.node.0.env.blocking(move || meta::published::encode_document(&data, term)).await)
     }
 
     /// The Raft address of the leader; empty while there is none.

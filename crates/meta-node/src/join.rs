@@ -23,6 +23,7 @@ use model::{MetaIndex, NodeId};
 use rpc::ClusterAuth;
 use serde::{Deserialize, Serialize};
 
+use crate::http::OWN_FORMAT;
 use crate::http_client::{self, HttpError, Sent, strip_scheme};
 use crate::identity::{self, Files, Member, format_cluster_id, parse_cluster_id};
 
@@ -277,7 +278,7 @@ pub async fn join_data(
 
 /// Fetches the metadata from one of `peers`, at `index` or later. Tries for ever.
 pub async fn fetch_data(env: &Env, auth: &ClusterAuth, peers: &[String], index: MetaIndex) -> Arc<Data> {
-    let path = format!("/?index={}", index.0.saturating_sub(1));
+    let path = format!("/?format={OWN_FORMAT}&index={}", index.0.saturating_sub(1));
     let mut said = Said::default();
     loop {
         for peer in peers {

@@ -362,10 +362,14 @@ impl MetaNode {
     /// As [`MetaNode::propose`].
     pub(crate) async fn lease(&self, name: &str, node: NodeId) -> Result<Result<Lease, Lease>, ProposeError> {
         self.ensure_linearizable().await?;
-        let running = self.running().ok_or(ProposeError::NoLeader)?;
-        let term = running.raft.metrics().borrow().current_term;
+        let term = self.term();
         let (now, duration) = (self.0.env.monotonic(), self.0.config.lease_duration);
         Ok(self.0.leases.lock().acquire(name, node, term, now, duration))
+    }
+
+    /// The term of Raft; 0 while it does not run.
+    pub(crate) fn term(&self) -> u64 {
+        self.running().map_or(0, |running| running.raft.metrics().borrow().current_term)
     }
 
     /// Answers a Raft message of another member.
@@ -408,11 +412,17 @@ impl MetaNode {
 
     /// The metadata as bytes of `meta::codec`, once its index is above `index`. Encoded once for all who ask.
     pub async fn snapshot_after(&self, index: MetaIndex) -> (MetaIndex, Bytes) {
+        let data = self.data_after(index).await;
+        self.encoded(data).await
+    }
+
+    /// The metadata, once its index is above `index`.
+    pub(crate) async fn data_after(&self, index: MetaIndex) -> Arc<Data> {
         let mut versions = self.subscribe();
         let newer = versions.wait_for(|data| data.index() > index).await.map(|data| Arc::clone(&data));
         // It fails only without a sender, and the node that we are a method of has one.
         let Ok(data) = newer else { return std::future::pending().await };
-        self.encoded(data).await
+        data
     }
 
     /// A version of the metadata, or a later one, as bytes of `meta::codec`.

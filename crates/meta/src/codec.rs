@@ -63,3 +63,5 @@ fn whole((high, low): (u64, u64)) -> u128 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::sample;

@@ -1,12 +1,13 @@
 //! What must hold for any bytes. The fuzzer calls these, and so do tests over its seeds.
 
-use model::MetaIndex;
+use model::{MetaIndex, Timestamp};
 use stdx::varint;
 
 use crate::codec::{
     decode_command, decode_entry, decode_outcome, decode_snapshot, encode_command, encode_entry, encode_outcome,
     encode_snapshot,
 };
+use crate::command::LeaderFacts;
 use crate::data::Data;
 
 /// Reads `data` as a snapshot. What is read is consistent and comes back the same.
@@ -52,6 +53,19 @@ pub fn fuzz_outcome(data: &[u8]) {
     assert_eq!(again.ok(), Some((outcome, index)), "an outcome comes back the same");
 }
 
+/// Reads `data` as a published command, and applies one that is one to an empty cluster.
+///
+/// # Panics
+/// When a promise of this crate is broken.
+pub fn fuzz_published(data: &[u8]) {
+    let Ok(command) = crate::published::decode_command(data) else { return };
+    let facts = LeaderFacts { now: Timestamp(0), random: 1, shard_groups_max: 0 };
+    let mut state = Data::default();
+    let _ = state.apply(MetaIndex(1), &facts, &command);
+    check_snapshot(&state);
+    assert!(!crate::published::encode_document(&state, 1).is_empty());
+}
+
 fn check_snapshot(state: &Data) {
     assert_eq!(state.validate(), Ok(()));
     let written = encode_snapshot(state);
@@ -64,11 +78,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use model::{NodeId, ShardGroupId, ShardId, Timestamp};
+    use model::{NodeId, ShardGroupId, ShardId};
     use testkit::seeds;
 
     use super::*;
-    use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
+    use crate::command::{Command, PolicySpec, PolicyUpdate, Rejection, Reply};
     use crate::data::{Incarnation, PermissionMap, Privilege, SubscriptionMode};
     use crate::permission::Permissions;
     use crate::rule::{Matcher, Rule, TagRule};
@@ -278,5 +292,17 @@ mod tests {
         ];
         let made = outcomes.map(|(name, outcome)| (name, encode_outcome(&outcome, MetaIndex(9))));
         seeds::try_all("meta_outcome", seeds::MANY, &made, fuzz_outcome);
+    }
+
+    #[test]
+    fn published_commands_keep_the_promises() {
+        let create_database = [0x08, 3, 0xba, 0x06, 4, 0x0a, 2, b'd', b'b'].to_vec();
+        let create_user = [&[0x08, 13, 0x8a, 0x07, 8, 0x0a, 1, b'u', 0x12, 1][..], b"h\x18\x01"].concat();
+        let drop_shard = vec![0x08, 30, 0x92, 0x08, 2, 0x08, 7];
+        let made = [("create_database", create_database), ("create_user", create_user), ("drop_shard", drop_shard)];
+        for (name, command) in &made {
+            assert!(crate::published::decode_command(command).is_ok(), "{name} is a command");
+        }
+        seeds::try_all("meta_published", seeds::MANY, &made, fuzz_published);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! In reading order: `data` (the records), `command` (what can be asked for), `apply` (what it does), `placement` (who
 //! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `permission`, `rule` and `rights` (who
-//! may do what), `validate` (what always holds), `codec` (bytes).
+//! may do what), `validate` (what always holds), `codec` (bytes), `published` (the bytes of the reference).
 //!
 //! Invariants
 //! - The same log gives the same state on every node: no clock, no randomness, no unordered map. What depends on the
@@ -20,6 +20,7 @@ pub mod data;
 pub mod fuzzing;
 pub mod permission;
 pub mod placement;
+pub mod published;
 pub mod rule;
 
 mod apply;

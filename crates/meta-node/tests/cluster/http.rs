@@ -115,17 +115,62 @@ async fn metadata_can_be_waited_for() {
     let process = Host::new(temp.path(), "a", &switch).await.start().await;
     process.node.bootstrap().await.expect("forms");
     let address = process.peer();
-    let now = call(&address, "GET", "/?index=0").await;
+    let now = call(&address, "GET", "/?index=0&format=own").await;
     assert_eq!(now.headers()["content-type"], "application/octet-stream");
     let data = decode_snapshot(now.body()).expect("metadata");
     assert_eq!(data.meta_nodes().count(), 1);
-    let path = format!("/?index={}", data.index());
+    let path = format!("/?format=own&index={}", data.index());
     let (later, ()) = tokio::join!(call(&address, "GET", &path), async {
         propose(&[&process], &create_database("db")).await;
     });
     assert!(decode_snapshot(later.body()).expect("metadata").database("db").is_some());
     let bad = call(&address, "GET", "/?index=x").await;
     assert_eq!((bad.status().as_u16(), text(&bad).as_str()), (400, r#"{"error":"error parsing index"}"#));
+}
+
+/// The first bytes of a document are its term and its index, as numbers of fields 1 and 2.
+#[tokio::test]
+async fn other_programs_get_the_published_document_and_send_published_commands() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let document = call(&address, "GET", "/?index=0").await;
+    assert_eq!(document.headers()["content-type"], "application/octet-stream");
+    let index = process.node.data().index().0;
+    assert_eq!(document.body()[..4], [0x08, 1, 0x10, u8::try_from(index).expect("a young cluster")]);
+    assert!(text(&document).contains("a:8088"), "its meta node stands in it");
+
+    let execute = |body: &'static [u8]| {
+        let request = http::Request::post("/execute").header("host", &address);
+        send(&address, request.body(Full::from(body)).expect("well formed"))
+    };
+    // CreateDatabaseCommand { Name: "db" }
+    let created = execute(b"\x08\x03\xba\x06\x04\x0a\x02db").await;
+    let now = process.node.data();
+    let at = u8::try_from(now.index().0).expect("a young cluster");
+    assert_eq!((created.status().as_u16(), &created.body()[..]), (200, &[0x08, 0, 0x18, at][..]));
+    assert_eq!(
+        now.database("db").and_then(|db| db.default_policy().map(|it| it.name.to_string())),
+        Some("autogen".into())
+    );
+    let later = call(&address, "GET", &format!("/?index={index}")).await;
+    assert!(text(&later).contains("autogen"), "the document follows");
+
+    // DropUserCommand { Name: "u" }, CreateUserCommand { "u", "x", false }, DropDatabaseCommand without a body
+    let answers = [
+        (&b"\x08\x0e\x92\x07\x03\x0a\x01u"[..], 200, "\x08\0\x12\x0euser not found".to_owned()),
+        (&b"\x08\x0d\x8a\x07\x08\x0a\x01u\x12\x01x\x18\0"[..], 200, "\x08\0\x12\x0cinvalid hash".to_owned()),
+        (
+            &b"\x08\x04"[..],
+            400,
+            json!({"error": "unable to unmarshal command: required field \"command\" not set"}).to_string(),
+        ),
+    ];
+    for (body, status, answer) in answers {
+        let answered = execute(body).await;
+        assert_eq!((answered.status().as_u16(), text(&answered)), (status, answer));
+    }
 }
 
 #[tokio::test]
@@ -153,7 +198,7 @@ async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
         assert!(!bare.headers().contains_key("X-Influxdb-Version"));
     }
     for (method, path) in
-        [("POST", "/execute"), ("GET", "/role"), ("POST", "/role"), ("DELETE", "/influxdb/v2/acl/grants/1")]
+        [("POST", "/copy-shard"), ("GET", "/role"), ("POST", "/role"), ("DELETE", "/influxdb/v2/acl/grants/1")]
     {
         let later = call(&address, method, path).await;
         assert_eq!(later.status(), 501);

@@ -23,7 +23,8 @@ fn rule() -> Rule {
     }
 }
 
-fn sample() -> Data {
+/// A bit of everything.
+pub(crate) fn sample() -> Data {
     let mut data = Data::default();
     let facts = LeaderFacts { now: Timestamp(9), random: 4, shard_groups_max: 0 };
     let commands = [
