@@ -14,6 +14,9 @@ pub(crate) struct Cluster {
     pub(crate) data: Vec<DataNode>,
     #[serde(deserialize_with = "or_empty")]
     pub(crate) meta: Vec<MetaNode>,
+    /// Whether nodes take calls from anyone who reaches their ports.
+    #[serde(rename = "openPorts", deserialize_with = "or_empty")]
+    pub(crate) open_ports: bool,
 }
 
 /// A data node of a [`Cluster`], and the answer to adding or updating one.

@@ -8,6 +8,10 @@ use crate::print;
 use crate::print::shards::View;
 use crate::program::{Ctl, Stopped, none_left, read, read_flags};
 
+/// Beside the lists, on standard error: programs read those.
+const OPEN_PORTS: &str = "warning: the ports between the nodes are open to everyone who reaches them; set the same \
+                          [meta] internal-shared-secret on meta nodes and meta-internal-shared-secret on data nodes";
+
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, args_override_self = true)]
 struct Members {
@@ -28,6 +32,9 @@ pub(crate) async fn members(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), S
         // As it came, with keys that this program does not know.
         ctl.terminal.say(String::from_utf8_lossy(body.trim_ascii()))?;
         return Ok(());
+    }
+    if cluster.open_ports {
+        ctl.terminal.complain(OPEN_PORTS);
     }
     let text = if flags.verbose {
         let status: Status = read(&ctl.get(&client, "/status").await?)?;

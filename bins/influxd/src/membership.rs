@@ -19,8 +19,9 @@ use meta::Incarnation;
 use meta_client::MetaClient;
 use meta_node::gossip::{tell_all, tell_one};
 use meta_node::identity::{self, Files, Member};
-use meta_node::{Announcement, DataAddresses, Enter, Leave};
+use meta_node::{Announcement, DataAddresses, Enter, HeldShard, Leave};
 use rpc::ClusterAuth;
+use storage::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::node::Addresses;
@@ -48,6 +49,16 @@ pub(crate) struct Membership {
     pub(crate) left: watch::Sender<bool>,
 }
 
+/// The directory that the node runs on.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) incarnation: Incarnation,
+    /// A meta node in this process has an identity that stays.
+    pub(crate) has_meta_role: bool,
+    /// Its shards, if it holds points.
+    pub(crate) store: Option<Arc<Store>>,
+}
+
 /// What the calls are answered from.
 #[derive(Clone)]
 struct Door {
@@ -56,21 +67,21 @@ struct Door {
     addresses: Addresses,
     meta: Arc<MetaClient>,
     incarnation: Incarnation,
-    /// A meta node in this process has an identity that stays.
     has_meta_role: bool,
     auth: ClusterAuth,
+    store: Option<Arc<Store>>,
+    cold_after: Duration,
     calls: mpsc::Sender<Call>,
     left: watch::Sender<bool>,
 }
 
-/// The routes `/status`, `/enter` and `/leave`, and the node's end of them.
+/// The routes `/status`, `/shards`, `/enter` and `/leave`, and the node's end of them.
 pub(crate) fn open(
     env: &Env,
     config: &DataNodeConfig,
     addresses: &Addresses,
     meta: &Arc<MetaClient>,
-    incarnation: Incarnation,
-    has_meta_role: bool,
+    directory: Directory,
     auth: &ClusterAuth,
 ) -> (Router, Membership) {
     let (calls, received) = mpsc::channel(1);
@@ -80,15 +91,18 @@ pub(crate) fn open(
         meta_dir: config.meta_dir.clone(),
         addresses: addresses.clone(),
         meta: Arc::clone(meta),
-        incarnation,
-        has_meta_role,
+        incarnation: directory.incarnation,
+        has_meta_role: directory.has_meta_role,
         auth: auth.clone(),
+        store: directory.store,
+        cold_after: config.cold_after,
         calls,
         left: left.clone(),
     };
-    let (enter, leave) = (door.clone(), door.clone());
+    let (enter, leave, shards) = (door.clone(), door.clone(), door.clone());
     let routes = Router::new()
         .route("/status", axum::routing::get(move || async move { door.status() }))
+        .route("/shards", axum::routing::get(move |headers: HeaderMap| async move { shards.shards(&headers).await }))
         .route(
             "/enter",
             axum::routing::post(
@@ -129,6 +143,32 @@ impl Door {
             "{} does not trust who asks: {why}; is the secret of the cluster the same on all nodes?",
             self.addresses.rpc
         )
+    }
+
+    /// What lies on this node's disk.
+    async fn shards(&self, headers: &HeaderMap) -> Response {
+        if let Err(why) = self.auth.check_headers(headers) {
+            return refusal(StatusCode::UNAUTHORIZED, &self.no_proof(&why));
+        }
+        let infos = match self.store.clone() {
+            Some(store) => self.env.blocking(move || store.shards()).await,
+            None => Vec::new(),
+        };
+        let cold_before =
+            self.env.now().0.saturating_sub(i64::try_from(self.cold_after.as_nanos()).unwrap_or(i64::MAX));
+        let held = infos.into_iter().map(|info| {
+            let last_modified = i64::try_from(info.clock_max).unwrap_or(i64::MAX);
+            HeldShard {
+                id: info.id.0,
+                database: info.db,
+                policy: info.rp,
+                size: info.bytes,
+                last_modified,
+                hot: last_modified >= cold_before,
+                err: info.damage,
+            }
+        });
+        json(StatusCode::OK, &serde_json::json!(held.collect::<Vec<_>>()))
     }
 
     async fn enter(&self, headers: &HeaderMap, body: &[u8]) -> Response {

@@ -33,7 +33,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::auth::Users;
 use crate::link::RemoteMeta;
-use crate::membership::{self, Membership};
+use crate::membership::{self, Directory, Membership};
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
 use crate::program::Ended;
 use crate::services::{NodeStatus, Queries, Writes};
@@ -139,7 +139,7 @@ impl Node {
             None => identity::incarnation(&env, &config.meta_dir, Files::NODE).await?,
         };
         let (routes, mut membership) =
-            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some(), &auth);
+            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some(), &auth, store.as_ref());
         background.push(serve(
             &env,
             listener,

@@ -507,3 +507,50 @@ fn the_guide_is_followed_with_the_files_that_packages_ship() -> anyhow::Result<(
     }
     Ok(())
 }
+
+/// Where the copies of shards are and how they are: `influxd-ctl show-shards -v` and `-m`.
+#[test]
+fn copies_are_asked_for_their_state() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 8, 1, SECRET)?;
+    let key = SECRET.replace("internal", "meta-internal");
+    let mut nodes = Vec::new();
+    for node in [11, 12] {
+        let data = data_node(dir.path(), 8, node, &key)?;
+        add(&metas, &data)?;
+        nodes.push(data);
+    }
+    nodes[0].query("CREATE DATABASE d")?;
+    nodes[0].write(0, 100)?;
+    let shards = |query: &str| -> anyhow::Result<Vec<Value>> {
+        let answer = testkit::http::request("GET", &metas[0].at(8091), &format!("/show-shards{query}"), b"")?;
+        Ok(serde_json::from_str(&answer.body)?)
+    };
+    ensure!(shards("")?[0]["owners"][0].get("state").is_none(), "the metadata alone does not know");
+    let listed = shards("?verbose=true")?;
+    ensure!(listed.len() == 1, "{listed:?}");
+    for owner in listed[0]["owners"].as_array().context("owners")? {
+        let modified = owner["last-modified"].as_str().context("an instant")?;
+        ensure!(owner["state"] == "hot" && modified.starts_with("20") && owner["err"] == "", "{owner}");
+    }
+    // A copy that is gone from a disk, one that nobody has on the books, and a node that does not answer.
+    nodes[1].kill();
+    let shard = listed[0]["id"].as_u64().context("a number")?;
+    let of = |number: u64| nodes[1].dir.join(format!("data/d/autogen/{number}"));
+    ensure!(of(shard).is_dir(), "the files of shard {shard} are not in {}", of(shard).display());
+    let silent = &shards("?verbose=true")?[0]["owners"][1];
+    ensure!(
+        silent["state"] == "" && silent["err"].as_str().is_some_and(|why| why.starts_with("connect: ")),
+        "{silent}"
+    );
+    fs::rename(of(shard), dir.path().join("aside"))?;
+    nodes[1].start()?;
+    let lost = until("the loss is told", SOON, || {
+        let owner = shards("?verbose=true&missing=true")?[0]["owners"][1].clone();
+        Ok((owner["err"] == "not found").then_some(owner))
+    });
+    lost.with_context(|| nodes[1].log())?;
+    let stranger = testkit::http::request("GET", &nodes[0].at(8088), "/shards", b"")?;
+    ensure!(stranger.status == 401, "{} {}", stranger.status, stranger.body);
+    Ok(())
+}

@@ -62,6 +62,7 @@ mod tests {
             db: String::new(),
             rp: String::new(),
             bytes: 0,
+            clock_max: 0,
             memory_bytes: 0,
             is_open: true,
             damage: damage.map(str::to_owned),

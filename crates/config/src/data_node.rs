@@ -72,6 +72,8 @@ pub struct DataNodeConfig {
     pub flush_bytes: u64,
     /// A shard that took no writes for this long is flushed.
     pub flush_idle: Duration,
+    /// A shard that was not written to for so long is shown as cold.
+    pub cold_after: Duration,
     /// Connecting to a peer gives up after this.
     pub dial_timeout: Duration,
     /// A write is answered within this.
@@ -196,6 +198,7 @@ impl DataNodeConfig {
             wal_fsync_delay: settings.duration("data", "wal-fsync-delay"),
             flush_bytes: count(settings, "data", "cache-snapshot-memory-size")? as u64,
             flush_idle: settings.duration("data", "cache-snapshot-write-cold-duration"),
+            cold_after: settings.duration("data", "compact-full-write-cold-duration"),
             dial_timeout: positive(settings, "cluster", "dial-timeout")?,
             write_timeout: positive(settings, "cluster", "write-timeout")?,
             shard_reader_timeout: settings.duration("cluster", "shard-reader-timeout"),

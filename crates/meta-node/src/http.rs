@@ -99,7 +99,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/show-cluster") => admin.show_cluster(),
         ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/user") => admin.users(parts.uri.query()),
-        ("GET", "/show-shards") => admin.show_shards(parts.uri.query()),
+        ("GET", "/show-shards") => admin.show_shards(parts.uri.query()).await,
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
             Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
                 Some(reply) => reply,
@@ -260,6 +260,7 @@ impl Admin {
         Reply::json(&json!({
             "data": data_nodes.collect::<Vec<_>>(),
             "meta": meta_nodes.collect::<Vec<_>>(),
+            "openPorts": !self.node.config().auth.is_on(),
         }))
     }
 

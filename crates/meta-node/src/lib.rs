@@ -40,5 +40,5 @@ pub use announcements::Announcement;
 pub use config::{MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, ProposeError, StartError};
-pub use operate::{Enter, Leave};
+pub use operate::{Enter, HeldShard, Leave};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

@@ -86,6 +86,26 @@ pub struct Leave {
     pub incarnation: String,
 }
 
+/// A shard on the disk of a data node, as the node tells at `GET /shards`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HeldShard {
+    /// Its number.
+    pub id: u64,
+    /// The database, raw.
+    pub database: String,
+    /// The retention policy, raw.
+    pub policy: String,
+    /// Bytes of its files.
+    pub size: u64,
+    /// When its last point was written; nanoseconds since 1970, 0 for never.
+    pub last_modified: i64,
+    /// Whether that is not long ago.
+    pub hot: bool,
+    /// What is wrong with it.
+    pub err: Option<String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorJson {
@@ -311,6 +331,16 @@ impl MetaNode {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What lies on the disk of a data node, or why it does not tell.
+    pub(crate) async fn shards_of(&self, addr: &str) -> Result<Vec<HeldShard>, String> {
+        let answer = self.request(strip_scheme(addr), "/shards", None, STATUS_DEADLINE).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        if answer.status != StatusCode::OK {
+            return Err(error_of(&answer));
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| "what answers is no node of this program".to_owned())
     }
 
     async fn status_of(&self, addr: &str) -> Result<Status, OperateError> {

@@ -42,10 +42,17 @@ pub struct Shard {
     dir: PathBuf,
     env: Env,
     shared: Shared,
-    /// Bytes of the data files when the store opened.
-    cold_bytes: u64,
+    /// As its files were when the store opened.
+    cold: ColdInfo,
     /// Guards opening and closing. Disk I/O happens under it, of this shard only.
     life: Mutex<Life>,
+}
+
+/// What a manifest tells of its shard's files.
+#[derive(Clone, Copy, Debug, Default)]
+struct ColdInfo {
+    bytes: u64,
+    clock_max: u64,
 }
 
 #[derive(Debug)]
@@ -67,6 +74,9 @@ pub struct ShardInfo {
     pub rp: String,
     /// Bytes of its data files.
     pub bytes: u64,
+    /// The largest clock of a stamp in it: when its last point was written, nanoseconds since 1970. 0 when it has none,
+    /// or does not tell.
+    pub clock_max: u64,
     /// Bytes of its memory table, about; zero when it is not open.
     pub memory_bytes: u64,
     /// Whether it is open.
@@ -85,21 +95,27 @@ impl Shard {
         manifest: Result<Manifest, ManifestError>,
     ) -> Shard {
         let damaged = |reason: String| Life::Gone(Unavailable::Damaged { shard: id, reason: reason.into() });
-        let (life, db, rp, cold_bytes) = match manifest {
+        let (life, db, rp, cold) = match manifest {
             Ok(found) if found.shard == id => {
-                let bytes = found.files.iter().map(|file| file.bytes).sum();
-                (Life::Cold, found.db, found.rp, bytes)
+                let cold = ColdInfo {
+                    bytes: found.files.iter().map(|file| file.bytes).sum(),
+                    clock_max: found.files.iter().map(|file| file.clock_max).max().unwrap_or(0),
+                };
+                (Life::Cold, found.db, found.rp, cold)
             }
-            Ok(found) => (damaged(format!("the manifest is that of shard {}", found.shard)), found.db, found.rp, 0),
+            Ok(found) => {
+                let reason = format!("the manifest is that of shard {}", found.shard);
+                (damaged(reason), found.db, found.rp, ColdInfo::default())
+            }
             Err(error) => {
                 // The names on the way down are all that is left to show.
                 let name = |dir: Option<&Path>| dir.and_then(Path::file_name).map(|name| name.to_string_lossy().into());
                 let rp_dir = dir.parent();
                 let db = name(rp_dir.and_then(Path::parent)).unwrap_or_default();
-                (damaged(error.to_string()), db, name(rp_dir).unwrap_or_default(), 0)
+                (damaged(error.to_string()), db, name(rp_dir).unwrap_or_default(), ColdInfo::default())
             }
         };
-        Shard { id, db, rp, dir, env, shared, cold_bytes, life: Mutex::new(life) }
+        Shard { id, db, rp, dir, env, shared, cold, life: Mutex::new(life) }
     }
 
     /// Its number.
@@ -135,7 +151,8 @@ impl Shard {
             id: self.id,
             db: self.db.clone(),
             rp: self.rp.clone(),
-            bytes: core.as_ref().map_or(self.cold_bytes, |core| core.file_bytes()),
+            bytes: core.as_ref().map_or(self.cold.bytes, |core| core.file_bytes()),
+            clock_max: core.as_ref().map_or(self.cold.clock_max, |core| core.clock_max()),
             memory_bytes: core.as_ref().map_or(0, |core| core.memory().0),
             is_open: core.is_some(),
             damage,

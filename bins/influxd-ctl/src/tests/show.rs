@@ -121,3 +121,17 @@ async fn shards_are_shown() {
     "#]]
     .assert_eq(&ctl("show-shards 21 22").await);
 }
+
+/// Where scripts do not look, and people do.
+#[tokio::test]
+async fn open_ports_are_warned_of_on_standard_error() {
+    let open = r#"200 {"data":null,"meta":null,"openPorts":true}"#;
+    let _meta = Fake::start("127.40.35.1:8091", &[("GET /show-cluster", open)]).await;
+    let warned = ctl("-bind 127.40.35.1:8091 show").await;
+    let _other = Fake::start("127.40.36.1:8091", &[("GET /show-cluster", r#"200 {"openPorts":false}"#)]).await;
+    let silent = ctl("-bind 127.40.36.1:8091 show").await;
+    assert!(!silent.contains("! "), "{silent}");
+    let warnings: Vec<&str> = warned.lines().filter(|line| line.starts_with("! ")).collect();
+    assert!(matches!(&warnings[..], [one] if one.contains("open to everyone who reaches them")), "{warned}");
+    assert_eq!(warned.lines().filter(|line| !line.starts_with("! ")).count(), silent.lines().count());
+}

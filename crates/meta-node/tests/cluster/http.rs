@@ -102,6 +102,7 @@ async fn members_tell_of_the_cluster() {
         assert_eq!(cluster["data"], json!([]));
         assert_eq!(cluster["meta"][1]["addr"], json!(second.peer()));
         assert_eq!(cluster["meta"][1]["tcpAddr"], json!("b:8088"));
+        assert_eq!(cluster["openPorts"], json!(true), "there is no secret");
     }
     let address = first.peer();
     second.stop().await;
