@@ -138,8 +138,8 @@ impl Node {
             Some(node) => node.incarnation(),
             None => identity::incarnation(&env, &config.meta_dir, Files::NODE).await?,
         };
-        let (routes, mut membership) =
-            membership::open(&env, &config, &addresses, &meta, incarnation, meta_node.is_some(), &auth, store.as_ref());
+        let directory = Directory { incarnation, has_meta_role: meta_node.is_some(), store: store.clone() };
+        let (routes, mut membership) = membership::open(&env, &config, &addresses, &meta, directory, &auth);
         background.push(serve(
             &env,
             listener,

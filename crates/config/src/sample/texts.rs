@@ -239,7 +239,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "data",
         "compact-full-write-cold-duration",
-        "Data files of a shard that took no writes for this long are merged into one.",
+        "How long after its last write a copy of a shard counts as cold. influxd-ctl show-shards -v tells.",
     ),
     ("data", "compact-throughput", "Bytes a second that merging may write."),
     ("data", "compact-throughput-burst", "Bytes a second that merging may write for a short time."),
