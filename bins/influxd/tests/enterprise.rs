@@ -368,7 +368,7 @@ fn nodes_of_both_kinds_make_one_cluster() -> anyhow::Result<()> {
 }
 
 /// How long a change of the metadata may take when the leader has just been killed. `docs/testing.md` has what it takes.
-const CHANGE_MAX: Duration = Duration::from_secs(10);
+const CHANGE_MAX: Duration = Duration::from_secs(4);
 
 /// `MAINSTEM_LEADER_KILLS` says how many; a few without it.
 #[test]

@@ -62,15 +62,15 @@ impl MetaConfig {
     }
 }
 
-/// The clockwork of Raft. A new leader comes between one and a half and two and a half times `election_max` after the
-/// old one went.
+/// The clockwork of Raft. A new leader comes between one time and one and a half times `election_max` after the old one was
+/// last heard of, if a majority can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Between two signs of life of the leader. A message to a follower must get through within this time.
     pub heartbeat: Duration,
-    /// Shortest patience of a follower; longer than `heartbeat`.
+    /// How far members spread out, and how long one may take to be elected; longer than `heartbeat`.
     pub election_min: Duration,
-    /// Longest patience of a follower, and how long a leader counts without hearing of a majority; longer than
+    /// Shortest patience of a follower, and how long a leader counts without hearing of a majority; longer than
     /// `election_min`.
     pub election_max: Duration,
 }

@@ -83,6 +83,8 @@ mod tests {
             ("append_reply", RaftReply::Append(AppendEntriesResponse::PartialSuccess(Some(log_id(2)))).encode()),
             ("refused", RaftReply::Refused(Refusal::OtherCluster).encode()),
             ("snapshot", message(snapshot)),
+            ("would_vote", message(Body::WouldVote { last_log: Some(log_id(3)) })),
+            ("would_vote_reply", RaftReply::WouldVote(true).encode()),
             ("vote", message(Body::Vote(VoteRequest::new(Vote::new(4, 2), Some(log_id(3)))))),
         ];
         seeds::try_all("raft_message", seeds::MANY, &made, fuzz_message);

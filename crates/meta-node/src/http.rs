@@ -92,6 +92,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         return admin.finish(Reply::unauthorized(&why), &id);
     }
     let reply = match (parts.method.as_str(), parts.uri.path()) {
+        ("GET", "/") if parameter(parts.uri.query(), "consistent") == Some("true") => admin.newest(&parts.uri).await,
         ("GET", "/") => admin.snapshot(parts.uri.query()).await,
         ("GET", "/ping") => admin.ping(parts.uri.query()).await,
         ("GET", "/status") => admin.status(),
@@ -178,9 +179,24 @@ impl Admin {
     }
 
     async fn document_after(&self, index: u64) -> Bytes {
-        let data = self.node.data_after(MetaIndex(index)).await;
+        self.document(self.node.data_after(MetaIndex(index)).await).await
+    }
+
+    async fn document(&self, data: Arc<meta::Data>) -> Bytes {
         let term = self.node.term();
         Bytes::from(self.node.0.env.blocking(move || meta::published::encode_document(&data, term)).await)
+    }
+
+    /// The metadata with everything that was decided before the question: the leader gives it, once a majority has told it
+    /// that it still leads.
+    async fn newest(&self, uri: &http::Uri) -> Reply {
+        match self.node.ensure_linearizable().await {
+            Ok(data) if parameter(uri.query(), "format") == Some(OWN_FORMAT) => {
+                Reply::bytes(self.node.encoded(data).await.1)
+            }
+            Ok(data) => Reply::bytes(self.document(data).await),
+            Err(error) => operators::refused(&error.into(), uri),
+        }
     }
 
     /// The Raft address of the leader; empty while there is none.

@@ -1,5 +1,6 @@
 //! One member of the metadata service.
 
+mod stand;
 mod tend;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, enco
 use meta::{Command, Data, Incarnation, LeaderFacts, Rejection, Reply};
 use model::{MetaIndex, NodeId};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
+use openraft::raft::AppendEntriesResponse;
 use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -31,6 +33,7 @@ use crate::raft::{
 use crate::snapshots::SnapshotDir;
 use crate::transport::RaftTransport;
 
+use self::stand::Sight;
 pub use crate::raft::{RestoreError, StoreError};
 
 /// The number of the node that forms a cluster. A member that joins never gets it.
@@ -66,6 +69,10 @@ pub(crate) struct Inner {
     left: watch::Sender<bool>,
     pub(crate) announcements: Mutex<Announcements>,
     leases: Mutex<Leases>,
+    /// Guards two times; nothing is awaited while it is held.
+    sight: Mutex<Sight>,
+    /// Whether it would like to be elected, and no majority would have it: it knows of no leader then.
+    alone: watch::Sender<bool>,
 }
 
 /// Raft at work.
@@ -73,6 +80,9 @@ pub(crate) struct Inner {
 pub(crate) struct Running {
     pub(crate) id: NodeId,
     pub(crate) raft: Raft<TypeConfig>,
+    /// For calls that are not openraft's.
+    peers: Arc<Peers>,
+    log: LogStore,
     tasks: Arc<Tasks>,
 }
 
@@ -214,6 +224,7 @@ impl MetaNode {
             _ => {}
         }
         let cluster = member.as_ref().map_or(0, |member| member.cluster_id);
+        let sight = Sight::new(env.monotonic());
         let node = MetaNode(Arc::new(Inner {
             env,
             config,
@@ -232,6 +243,8 @@ impl MetaNode {
             left: watch::Sender::new(false),
             announcements: Mutex::default(),
             leases: Mutex::default(),
+            sight: Mutex::new(sight),
+            alone: watch::Sender::new(false),
         }));
         if let Some(member) = member {
             node.0.config.auth.belongs_to(member.cluster_id, member.id.0);
@@ -391,11 +404,22 @@ impl MetaNode {
             return RaftReply::Refused(Refusal::OtherMember);
         }
         match envelope.body {
-            Body::Append(rpc) => running.raft.append_entries(rpc).await.map_or(stopped, RaftReply::Append),
+            Body::Append(rpc) => {
+                let reply = running.raft.append_entries(rpc).await;
+                if matches!(reply, Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))) {
+                    self.heard_of_leader();
+                }
+                reply.map_or(stopped, RaftReply::Append)
+            }
+            Body::WouldVote { last_log } => RaftReply::WouldVote(self.would_vote(&running, last_log).await),
             Body::Vote(rpc) => running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote),
             Body::Snapshot { vote, meta, data } => {
                 let snapshot = Snapshot { meta, snapshot: Box::new(Bytes::from(data.0)) };
-                running.raft.install_full_snapshot(vote, snapshot).await.map_or(stopped, RaftReply::Snapshot)
+                let reply = running.raft.install_full_snapshot(vote, snapshot).await;
+                if reply.as_ref().is_ok_and(|reply| reply.vote == vote) {
+                    self.heard_of_leader();
+                }
+                reply.map_or(stopped, RaftReply::Snapshot)
             }
         }
     }
@@ -463,7 +487,8 @@ impl MetaNode {
     pub fn leader(&self) -> Option<Leader> {
         let running = self.running()?;
         let leader = running.raft.metrics().borrow().current_leader?;
-        if leader == running.id.0 && !self.is_backed(&running) {
+        let is_known = if leader == running.id.0 { self.is_backed(&running) } else { !self.is_alone() };
+        if !is_known {
             return None;
         }
         self.leader_of(leader, None)
@@ -551,18 +576,6 @@ impl MetaNode {
         running.raft.metrics().borrow().current_leader == Some(running.id.0)
     }
 
-    /// Whether a majority acknowledged this leader recently. One that was cut off must not speak for the cluster.
-    fn is_backed(&self, running: &Running) -> bool {
-        let metrics = running.raft.metrics();
-        let metrics = metrics.borrow();
-        if metrics.membership_config.voter_ids().count() <= 1 {
-            return true;
-        }
-        let since = metrics.millis_since_quorum_ack.map(Duration::from_millis);
-        // A new leader has no acknowledgement yet; its election was one.
-        since.is_none_or(|since| since <= self.0.config.timeouts.election_max)
-    }
-
     fn leader_of(&self, id: u64, node: Option<&BasicNode>) -> Option<Leader> {
         let id = NodeId(id);
         if Some(id) == self.id() {
@@ -579,7 +592,8 @@ impl MetaNode {
     }
 
     fn forward(&self, forward: &ForwardToLeader<u64, BasicNode>) -> ProposeError {
-        let leader = forward.leader_id.and_then(|id| self.leader_of(id, forward.leader_node.as_ref()));
+        let known = forward.leader_id.filter(|_| !self.is_alone());
+        let leader = known.and_then(|id| self.leader_of(id, forward.leader_node.as_ref()));
         leader.map_or(ProposeError::NoLeader, ProposeError::NotLeader)
     }
 
@@ -651,22 +665,26 @@ impl MetaNode {
         }
         let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
         let machine = Machine::restore(env, snapshots, self.0.data.clone()).await?;
-        let network = Network(Arc::new(Peers {
+        let peers = Arc::new(Peers {
             transport: Arc::clone(&self.0.transport),
             cluster: Arc::clone(&self.0.cluster),
             data: self.subscribe(),
             pause: config.timeouts.heartbeat,
-        }));
+        });
         let raft_config = Arc::new(self.raft_config()?);
         seed_election_dice(env.random_u64());
-        let raft = Raft::new(id.0, raft_config, network, log, machine).await;
+        let raft = Raft::new(id.0, raft_config, Network(Arc::clone(&peers)), log.clone(), machine).await;
         let raft = raft.map_err(|error| StartError::Raft(error.to_string()))?;
         if id == FIRST {
             self.initialize(&raft).await?;
         }
-        let tasks =
-            vec![env.spawn(tend::watch_failure(raft.clone(), self.0.failure.clone())), self.spawn_tending(&raft)];
-        *self.0.running.lock() = Some(Running { id, raft, tasks: Arc::new(Tasks(tasks)) });
+        self.heard_of_leader();
+        let tasks = vec![
+            env.spawn(tend::watch_failure(raft.clone(), self.0.failure.clone())),
+            self.spawn_tending(&raft),
+            self.spawn_standing(),
+        ];
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, tasks: Arc::new(Tasks(tasks)) });
         Ok(())
     }
 
@@ -689,6 +707,8 @@ impl MetaNode {
             heartbeat_interval: ms(timeouts.heartbeat),
             election_timeout_min: ms(timeouts.election_min),
             election_timeout_max: ms(timeouts.election_max),
+            // `stand` decides when to stand.
+            enable_elect: false,
             install_snapshot_timeout: SNAPSHOT_SEND_MS,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_entries),
             max_in_snapshot_log_to_keep: snapshot_entries.saturating_mul(2),

@@ -149,8 +149,6 @@ impl MetaNode {
                 Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");
                     self.0.dropped.send_replace(true);
-                    // Its calls for a vote would only disturb the members.
-                    running.raft.runtime_config().elect(false);
                     return Work::Done;
                 }
                 Err(error) => tracing::warn!(address = server, %error, ?stage, "meta node did not help"),
@@ -185,10 +183,14 @@ impl MetaNode {
 
 async fn tend(node: Weak<Inner>, raft: Raft<TypeConfig>) {
     let mut server = raft.server_metrics();
-    let Some(mut data) = node.upgrade().map(|inner| inner.data.subscribe()) else { return };
+    let Some((mut data, mut alone)) = node.upgrade().map(|inner| (inner.data.subscribe(), inner.alone.subscribe()))
+    else {
+        return;
+    };
     loop {
         server.mark_unchanged();
         data.mark_unchanged();
+        alone.mark_unchanged();
         let Some(inner) = node.upgrade() else { return };
         let work = MetaNode(inner).tend_once().await;
         let retry = async {
@@ -201,6 +203,7 @@ async fn tend(node: Weak<Inner>, raft: Raft<TypeConfig>) {
         tokio::select! {
             changed = server.changed() => if changed.is_err() { return },
             changed = data.changed() => if changed.is_err() { return },
+            changed = alone.changed() => if changed.is_err() { return },
             () = retry => {}
         }
     }

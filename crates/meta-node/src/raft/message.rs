@@ -5,7 +5,7 @@
 
 use openraft::SnapshotMeta;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
-use openraft::{BasicNode, Vote};
+use openraft::{BasicNode, LogId, Vote};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -26,7 +26,15 @@ pub(crate) struct Envelope {
 pub(crate) enum Body {
     Append(AppendEntriesRequest<TypeConfig>),
     Vote(VoteRequest<u64>),
-    Snapshot { vote: Vote<u64>, meta: SnapshotMeta<u64, BasicNode>, data: SnapshotBytes },
+    /// Whether the member would vote for one whose log ends so. It promises nothing.
+    WouldVote {
+        last_log: Option<LogId<u64>>,
+    },
+    Snapshot {
+        vote: Vote<u64>,
+        meta: SnapshotMeta<u64, BasicNode>,
+        data: SnapshotBytes,
+    },
 }
 
 /// An answer.
@@ -34,6 +42,7 @@ pub(crate) enum Body {
 pub(crate) enum Reply {
     Append(AppendEntriesResponse<u64>),
     Vote(VoteResponse<u64>),
+    WouldVote(bool),
     Snapshot(SnapshotResponse<u64>),
     Refused(Refusal),
 }

@@ -57,7 +57,8 @@ impl Client {
         meta.map_or_else(|| self.joined_at.clone(), |meta| meta.tcp_addr.clone())
     }
 
-    async fn call(&self, body: Body, deadline: Duration) -> Result<Reply, CallError> {
+    /// Sends one message and gives the answer to it.
+    pub(crate) async fn call(&self, body: Body, deadline: Duration) -> Result<Reply, CallError> {
         let cluster = self.peers.cluster.load(Ordering::Relaxed);
         let request = Envelope { cluster, target: self.target, body }.encode();
         let address = self.address();
@@ -84,7 +85,7 @@ fn unexpected() -> CallError {
 }
 
 /// The two ways in which a call fails.
-enum CallError {
+pub(crate) enum CallError {
     /// Pause, then try again.
     Unreachable(Unreachable),
     /// Try again at once.

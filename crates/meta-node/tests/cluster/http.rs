@@ -175,6 +175,28 @@ async fn other_programs_get_the_published_document_and_send_published_commands()
 }
 
 #[tokio::test]
+async fn the_newest_metadata_come_from_the_leader_while_a_majority_has_it_lead() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    second.join(&[&first]).await;
+    let all = [&first, &second];
+    propose(&all, &create_database("db")).await;
+    let leads = leader(&all).await;
+    let follows = all.into_iter().find(|process| process.node.id() != leads.node.id()).expect("two");
+    let path = "/?format=own&consistent=true";
+    let newest = call(&leads.peer(), "GET", path).await;
+    assert!(decode_snapshot(newest.body()).expect("metadata").database("db").is_some());
+    let sent_on = call(&follows.peer(), "GET", path).await;
+    assert_eq!(sent_on.status(), 307);
+    assert_eq!(sent_on.headers()["location"], format!("http://{}{path}", leads.peer()));
+    switch.cut(&follows.host.tcp_addr);
+    let refused = call(&leads.peer(), "GET", path).await;
+    assert!(!refused.status().is_success(), "{}", refused.status());
+}
+
+#[tokio::test]
 async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let process = Host::new(temp.path(), "a", &switch).await.start().await;

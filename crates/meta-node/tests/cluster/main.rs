@@ -95,6 +95,56 @@ async fn a_lost_leader_is_replaced_and_nothing_acknowledged_is_lost() {
 }
 
 #[tokio::test]
+async fn a_member_with_a_shorter_log_does_not_spoil_an_election() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let processes = three(temp.path(), &switch).await;
+    let all: Vec<_> = processes.iter().collect();
+    let old = leader(&all).await;
+    let rest: Vec<_> = all.iter().copied().filter(|process| !std::ptr::eq(*process, old)).collect();
+    let (behind, whole) = (rest[0], rest[1]);
+    switch.cut(&behind.host.tcp_addr);
+    propose(&[old], &create_database("db")).await;
+    sees(whole, "the database", |data| data.database("db").is_some()).await;
+    let term = old.node.status().term;
+    // Longer than anybody's patience: it would like to lead, and asks in vain.
+    let mut looks = 0;
+    eventually("time passes", async || {
+        looks += 1;
+        (looks > 75).then_some(())
+    })
+    .await;
+    assert_eq!(behind.node.status().term, term, "who reaches nobody raises no term");
+    switch.cut(&old.host.tcp_addr);
+    switch.heal(&behind.host.tcp_addr);
+    let next = eventually("a new leader", async || {
+        let found = behind.node.leader().filter(|leader| Some(leader.id) != old.node.id())?;
+        (whole.node.leader().as_ref() == Some(&found)).then_some(found)
+    })
+    .await;
+    assert_eq!(Some(next.id), whole.node.id());
+    assert_eq!(whole.node.status().term, term + 1, "one election was enough");
+}
+
+#[tokio::test]
+async fn a_leader_that_comes_back_alone_does_not_count_itself() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let processes = three(temp.path(), &switch).await;
+    let at = {
+        let all: Vec<_> = processes.iter().collect();
+        let led = leader(&all).await.node.id();
+        processes.iter().position(|process| process.node.id() == led).expect("one of them")
+    };
+    let mut rest: Vec<_> = processes.into_iter().collect();
+    let host = rest.remove(at).stop().await;
+    switch.cut(&host.tcp_addr);
+    let back = host.restart().await;
+    // Raft takes its leadership up again; nobody has acknowledged it since.
+    eventually("it knows", async || back.node.leader().is_none().then_some(())).await;
+    let refused = within("an answer", back.node.propose(&create_database("lost"))).await;
+    assert!(matches!(refused, Err(ProposeError::NoLeader)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn members_come_back_from_their_disks_without_joining() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let [first, second, third] = three(temp.path(), &switch).await;
