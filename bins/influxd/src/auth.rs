@@ -54,6 +54,7 @@ impl AuthService for Users {
             Caller::Anyone => true,
             Caller::Nobody => false,
             Caller::User(name) => self.meta.data().user(name).is_some_and(|user| user.admin),
+            Caller::Directory { admin, .. } => *admin,
         }
     }
 }
@@ -90,6 +91,7 @@ pub(crate) fn asker(caller: Caller) -> Asker {
         Caller::Anyone => Asker::Anyone,
         Caller::Nobody => Asker::Nobody,
         Caller::User(name) => Asker::User(name),
+        Caller::Directory { name, admin, roles } => Asker::Directory { name, admin, roles },
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::access::may_write;
+use cluster::access::{FORBIDDEN_POINTS, may_write, rules, without_forbidden};
 use cluster::{Denied, PointsWriter, QueryContext, Statements, WriteFailure};
 use http_api::{
     Caller, Health, Pending, QueryRefusal, QueryRequest, QueryService, Statistic, StatusService, WriteRequest,
     WriteService,
 };
+use meta::Access;
 use meta_client::MetaClient;
 use model::Timestamp;
 use model::result::Chunk;
@@ -59,10 +60,12 @@ impl WriteService for Writes {
             if !self.writer.database_exists(db).await {
                 return Err(http_api::WriteFailure::DatabaseNotFound(db.to_owned()));
             }
+            let asker = asker(caller.clone());
+            let rights = asker.rights(&self.meta.data());
             match caller {
                 Caller::Anyone => Ok(()),
-                Caller::User(name) if self.meta.data().user(name).is_some_and(|user| may_write(user, db)) => Ok(()),
-                Caller::User(name) => Err(http_api::WriteFailure::Forbidden(format!(
+                _ if rights.is_some_and(|rights| may_write(&rights, db)) => Ok(()),
+                Caller::User(name) | Caller::Directory { name, .. } => Err(http_api::WriteFailure::Forbidden(format!(
                     "{name:?} user is not authorized to write to database {db:?}"
                 ))),
                 Caller::Nobody => {
@@ -76,7 +79,21 @@ impl WriteService for Writes {
     fn write(&self, request: WriteRequest) -> Pending<'_, Result<(), http_api::WriteFailure>> {
         Box::pin(async move {
             let rp = request.rp.unwrap_or_default();
-            let written = self.writer.write(&request.db, &rp, request.consistency, request.batch).await;
+            let rules = rules(&self.meta.data(), &asker(request.caller), &request.db, Access::Write);
+            // Dropped since the credentials were looked at.
+            let rules = rules.ok_or_else(|| http_api::WriteFailure::Forbidden("user not found".to_owned()))?;
+            let (batch, forbidden) = without_forbidden(request.batch, &rules);
+            if batch.is_empty() {
+                return Err(http_api::WriteFailure::Forbidden(FORBIDDEN_POINTS.to_owned()));
+            }
+            let written = self.writer.write(&request.db, &rp, request.consistency, batch).await;
+            let written = match (written, forbidden) {
+                (Ok(()), 1..) => Err(WriteFailure::Partial { reason: FORBIDDEN_POINTS.to_owned(), dropped: forbidden }),
+                (Err(WriteFailure::Partial { reason, dropped }), _) => {
+                    Err(WriteFailure::Partial { reason, dropped: dropped + forbidden })
+                }
+                (other, _) => other,
+            };
             written.map_err(|failure| match failure {
                 WriteFailure::DatabaseNotFound(db) => http_api::WriteFailure::DatabaseNotFound(db),
                 WriteFailure::Partial { reason, dropped } => http_api::WriteFailure::Partial { reason, dropped },

@@ -1,18 +1,25 @@
-//! Who may do what: statements and the privileges that they need.
+//! Who may do what: statements and what they need.
 //!
-//! [`needs`] tells what a statement needs, whoever asks: what the language says of it (`influxql::privileges`), and more
-//! where its sources or its author could reach further; [`User`]s have an administrator's flag and a privilege in each
-//! database. `Statements::query` asks before anything of a request is carried out.
+//! [`needs`] tells what a statement needs, whoever asks: what the language says of it (`influxql::privileges`), more where
+//! its sources or its author could reach further, and beside each which permissions do as well. What somebody has is
+//! `meta::Rights`. `Statements::query` asks before anything of a request is carried out; [`rules`] tells which series are
+//! hidden from somebody after that.
 //!
 //! Invariants
-//! - Every kind of statement stands in the table of the language: a new one does not compile before it does.
+//! - Every kind of statement stands in both tables, that of the language and that of permissions: a new one does not
+//!   compile before it does.
 //! - All statements of a request are allowed, or none is begun.
 //!
-//! Not here: who asks (`login` checks passwords), and writes in line protocol, which need one privilege.
+//! Not here: who asks (`login` and `directory` find out), and writes in line protocol, which need one privilege.
 
 use influxql::ast::{self, CreateContinuousQuery, SelectStatement, ShowCardinality, Source, Statement};
 use influxql::privileges::Requirement;
-use meta::{Data, Privilege, User};
+use meta::{Access, Data, Permission, Permissions, Privilege, Rights, RuleSet, Who};
+use model::Batch;
+use model::series_key::split_key;
+
+/// What clients are told of points that a restriction hides from them.
+pub const FORBIDDEN_POINTS: &str = "write to restricted series is forbidden";
 
 /// Who sent a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,17 +31,71 @@ pub enum Asker {
     Nobody,
     /// A user who proved it.
     User(String),
+    /// Somebody whom the directory knows.
+    Directory {
+        /// The name.
+        name: String,
+        /// Whether the directory makes them an administrator.
+        admin: bool,
+        /// Roles that the directory gives them.
+        roles: Vec<String>,
+    },
 }
 
-/// Something that a statement needs.
+impl Asker {
+    /// What they may do by the metadata; `None` for those who are nobody in particular, and for a user who is gone.
+    pub fn rights(&self, data: &Data) -> Option<Rights> {
+        match self {
+            Asker::Anyone | Asker::Nobody => None,
+            Asker::User(name) => data.rights(Who::User(name)),
+            Asker::Directory { name, admin, roles } => data.rights(Who::Directory { name, admin: *admin, roles }),
+        }
+    }
+}
+
+/// Something that a statement needs: one of several things will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// To be an administrator.
-    Admin,
-    /// To read this database.
-    Read(String),
-    /// To write to this database.
-    Write(String),
+pub struct Need {
+    /// Where; empty for the cluster, or for a request that names no database.
+    pub database: String,
+    /// The privilege of InfluxQL that will do, READ or WRITE. `None`: only administrators have it by InfluxQL.
+    pub privilege: Option<Privilege>,
+    /// The permissions of which one will do.
+    pub any_of: Permissions,
+}
+
+impl Need {
+    /// To read a database.
+    pub fn read(database: impl Into<String>) -> Need {
+        let any_of = Permissions::of(&[Permission::ReadData]);
+        Need { database: database.into(), privilege: Some(Privilege::Read), any_of }
+    }
+
+    /// To write to a database.
+    pub fn write(database: impl Into<String>) -> Need {
+        let any_of = Permissions::of(&[Permission::WriteData]);
+        Need { database: database.into(), privilege: Some(Privilege::Write), any_of }
+    }
+
+    /// A permission for the cluster, which administrators have.
+    pub fn in_cluster(permission: Permission) -> Need {
+        Need { database: String::new(), privilege: None, any_of: Permissions::of(&[permission]) }
+    }
+
+    /// Whether it is met.
+    pub fn is_met(&self, rights: &Rights) -> bool {
+        let granted = self.privilege.is_some_and(|privilege| rights.is_granted(&self.database, privilege));
+        granted || rights.has(&self.database, self.any_of)
+    }
+
+    /// In the words that clients of InfluxDB know.
+    fn told(&self) -> String {
+        match self.privilege {
+            Some(Privilege::Read) => format!("READ on {}", self.database),
+            Some(Privilege::Write) => format!("WRITE on {}", self.database),
+            _ => "admin privilege".to_owned(),
+        }
+    }
 }
 
 /// Why a request was not begun. Displays what the client sees.
@@ -51,7 +112,7 @@ pub enum Denied {
 /// What `statement` needs, in the order in which it is missed. `db` is the database of the request.
 pub fn needs(statement: &Statement, db: &str) -> Vec<Need> {
     let named = |database: &Option<String>| database.clone().filter(|name| !name.is_empty());
-    let read_at = |database: &Option<String>| Need::Read(named(database).unwrap_or_else(|| db.to_owned()));
+    let read_at = |database: &Option<String>| Need::read(named(database).unwrap_or_else(|| db.to_owned()));
     // Statements about a schema look at one database; a source that names another does not get around that.
     let schema = |database: &Option<String>, sources: &[Source]| {
         [read_at(database)].into_iter().chain(named_sources(sources)).collect()
@@ -66,18 +127,87 @@ pub fn needs(statement: &Statement, db: &str) -> Vec<Need> {
         Statement::ShowCardinality(show) => cardinality_needs(show, db),
         Statement::CreateContinuousQuery(create) => continuous_query_needs(create),
         // What the language itself says of all others. What they list of other databases is left out.
-        other => other.requirements().into_iter().map(|requirement| need(requirement, db)).collect(),
+        other => other.requirements().into_iter().map(|requirement| need(other, requirement, db)).collect(),
     }
 }
 
-/// A requirement at the database of the request. To read a database without a name is to read that one.
-fn need(requirement: Requirement<'_>, db: &str) -> Need {
+/// A requirement of the language, at the database of the request where it names none, and what else will do. To read a
+/// database without a name is to read that one.
+fn need(statement: &Statement, requirement: Requirement<'_>, db: &str) -> Need {
+    let (place, any_of) = permitted(statement);
     match requirement {
-        Requirement::Admin => Need::Admin,
-        Requirement::On { privilege: ast::Privilege::Read, database } => {
-            Need::Read(database.filter(|name| !name.is_empty()).unwrap_or(db).to_owned())
+        Requirement::Admin => {
+            let database = match place {
+                Place::Cluster => "",
+                Place::Request => db,
+                Place::Database(name) => name,
+            };
+            Need { database: database.to_owned(), privilege: None, any_of }
         }
-        Requirement::On { database, .. } => Need::Write(database.unwrap_or(db).to_owned()),
+        Requirement::On { privilege: ast::Privilege::Read, database } => {
+            let database = database.filter(|name| !name.is_empty()).unwrap_or(db);
+            Need { any_of, ..Need::read(database) }
+        }
+        Requirement::On { database, .. } => Need { any_of, ..Need::write(database.unwrap_or(db)) },
+    }
+}
+
+/// Where a permission must be given for a statement that InfluxQL keeps for administrators.
+enum Place<'a> {
+    /// For the cluster.
+    Cluster,
+    /// For the database of the request.
+    Request,
+    /// For the one that the statement names.
+    Database(&'a str),
+}
+
+/// The permissions of which one lets somebody carry out a statement: the second table.
+fn permitted(statement: &Statement) -> (Place<'_>, Permissions) {
+    use Permission::{
+        AddRemoveNode, CreateDatabase, CreateUserAndRole, DropData, DropDatabase, ManageContinuousQuery, ManageQuery,
+        ManageShard, ManageSubscription, Monitor, ReadData, WriteData,
+    };
+    let in_cluster = |permission| (Place::Cluster, Permissions::of(&[permission]));
+    let at = |database, permission| (Place::Database(database), Permissions::of(&[permission]));
+    let request = |list: &[Permission]| (Place::Request, Permissions::of(list));
+    match statement {
+        Statement::Select(_) | Statement::Explain(_) => request(&[ReadData, WriteData]),
+        Statement::ShowSeries(_)
+        | Statement::ShowTagKeys(_)
+        | Statement::ShowTagValues(_)
+        | Statement::ShowFieldKeys(_)
+        | Statement::ShowCardinality(_) => request(&[ReadData]),
+        // Without a database it shows all of them.
+        Statement::ShowMeasurements(_) => in_cluster(ReadData),
+        Statement::Delete(_) | Statement::DropSeries(_) | Statement::DropMeasurement { .. } => request(&[DropData]),
+        Statement::ShowRetentionPolicies { .. } => request(&[ReadData, CreateDatabase]),
+        Statement::ShowContinuousQueries => request(&[ReadData, ManageContinuousQuery]),
+        Statement::CreateContinuousQuery(create) => at(&create.database, ManageContinuousQuery),
+        Statement::DropContinuousQuery { database, .. } => at(database, ManageContinuousQuery),
+        Statement::ShowQueries => request(&[ReadData, ManageQuery]),
+        Statement::KillQuery(_) => in_cluster(ManageQuery),
+        Statement::ShowDatabases => (Place::Cluster, Permissions::NONE),
+        Statement::CreateDatabase(_) => in_cluster(CreateDatabase),
+        Statement::DropDatabase { .. } => in_cluster(DropDatabase),
+        Statement::CreateRetentionPolicy(create) => at(&create.database, CreateDatabase),
+        Statement::AlterRetentionPolicy(alter) => at(&alter.database, CreateDatabase),
+        Statement::DropRetentionPolicy { database, .. } => at(database, DropDatabase),
+        Statement::CreateSubscription(create) => at(&create.database, ManageSubscription),
+        Statement::DropSubscription { database, .. } => at(database, ManageSubscription),
+        Statement::ShowSubscriptions => in_cluster(ManageSubscription),
+        Statement::CreateUser(_)
+        | Statement::DropUser { .. }
+        | Statement::SetPassword(_)
+        | Statement::Grant(_)
+        | Statement::GrantAdmin { .. }
+        | Statement::Revoke(_)
+        | Statement::RevokeAdmin { .. }
+        | Statement::ShowUsers
+        | Statement::ShowGrants { .. } => in_cluster(CreateUserAndRole),
+        Statement::DropShard { .. } | Statement::ShowShards | Statement::ShowShardGroups => in_cluster(ManageShard),
+        Statement::DropServer { .. } | Statement::ShowServers => in_cluster(AddRemoveNode),
+        Statement::ShowStats { .. } | Statement::ShowDiagnostics { .. } => in_cluster(Monitor),
     }
 }
 
@@ -89,10 +219,10 @@ pub fn authorize(data: &Data, asker: &Asker, statements: &[Statement], db: &str)
     match asker {
         Asker::Anyone => Ok(()),
         Asker::Nobody => authorize_nobody(data, statements),
-        Asker::User(name) => {
+        Asker::User(_) | Asker::Directory { .. } => {
             // Dropped since the credentials were looked at.
-            let user = data.user(name).ok_or_else(|| Denied::Forbidden("user not found".to_owned()))?;
-            statements.iter().try_for_each(|statement| authorize_statement(user, statement, db))
+            let rights = asker.rights(data).ok_or_else(|| Denied::Forbidden("user not found".to_owned()))?;
+            statements.iter().try_for_each(|statement| authorize_statement(&rights, statement, db))
         }
     }
 }
@@ -102,9 +232,9 @@ pub fn creates_first_admin(statements: &[Statement]) -> bool {
     matches!(statements.first(), Some(Statement::CreateUser(create)) if create.admin)
 }
 
-/// Whether `user` may write points to a database.
-pub fn may_write(user: &User, db: &str) -> bool {
-    allows(user, &Need::Write(db.to_owned()))
+/// Whether somebody may write points to a database.
+pub fn may_write(rights: &Rights, db: &str) -> bool {
+    Need::write(db).is_met(rights)
 }
 
 /// Whether `asker` gets to know that a database exists.
@@ -112,10 +242,39 @@ pub fn sees(data: &Data, asker: &Asker, db: &str) -> bool {
     match asker {
         // Nobody gets as far as to ask when they create the first administrator, who may see everything.
         Asker::Anyone | Asker::Nobody => true,
-        Asker::User(name) => data.user(name).is_some_and(|user| {
-            let granted = user.privileges.get(db).copied().unwrap_or(Privilege::None);
-            user.admin || granted != Privilege::None
-        }),
+        Asker::User(_) | Asker::Directory { .. } => asker.rights(data).is_some_and(|rights| rights.sees(db)),
+    }
+}
+
+/// Takes the points that `rules` forbid out of a batch, and tells how many they were.
+pub fn without_forbidden(batch: Batch, rules: &RuleSet) -> (Batch, usize) {
+    if rules.is_open() {
+        return (batch, 0);
+    }
+    let before = batch.row_count();
+    let allowed = |key: &[u8]| {
+        let (measurement, tags) = split_key(key);
+        rules.allows(&measurement, &tags)
+    };
+    let tables = batch.tables.into_iter().filter_map(|table| {
+        let verdicts: Vec<bool> = table.series.iter().map(allowed).collect();
+        if verdicts.iter().all(|allowed| *allowed) {
+            return Some(table);
+        }
+        let rows = 0..u32::try_from(table.row_count()).expect("a request has fewer rows");
+        let kept: Vec<u32> = rows.filter(|row| verdicts[table.row_series[*row as usize] as usize]).collect();
+        (!kept.is_empty()).then(|| table.select(&kept))
+    });
+    let kept = Batch { tables: tables.collect() };
+    let dropped = before - kept.row_count();
+    (kept, dropped)
+}
+
+/// The rules that hide series of a database from `asker`; `None` when there is no such user any more.
+pub fn rules(data: &Data, asker: &Asker, db: &str, access: Access) -> Option<RuleSet> {
+    match asker {
+        Asker::Anyone | Asker::Nobody => Some(RuleSet::default()),
+        Asker::User(_) | Asker::Directory { .. } => asker.rights(data).map(|rights| data.rules(&rights, db, access)),
     }
 }
 
@@ -129,38 +288,20 @@ fn authorize_nobody(data: &Data, statements: &[Statement]) -> Result<(), Denied>
     }
 }
 
-fn authorize_statement(user: &User, statement: &Statement, db: &str) -> Result<(), Denied> {
-    let missing = needs(statement, db).into_iter().find(|need| !allows(user, need));
+fn authorize_statement(rights: &Rights, statement: &Statement, db: &str) -> Result<(), Denied> {
+    let missing = needs(statement, db).into_iter().find(|need| !need.is_met(rights));
     let Some(missing) = missing else { return Ok(()) };
-    let required = match missing {
-        Need::Admin => "admin privilege".to_owned(),
-        Need::Read(db) => format!("READ on {db}"),
-        Need::Write(db) => format!("WRITE on {db}"),
-    };
-    let name = &user.name;
+    let (name, required) = (&rights.name, missing.told());
     Err(Denied::Forbidden(format!("{name} not authorized to execute statement '{statement}', requires {required}")))
-}
-
-fn allows(user: &User, need: &Need) -> bool {
-    let has = |db: &str, wanted: Privilege| {
-        let granted = user.privileges.get(db).copied().unwrap_or(Privilege::None);
-        granted.bits() & wanted.bits() == wanted.bits()
-    };
-    user.admin
-        || match need {
-            Need::Admin => false,
-            Need::Read(db) => has(db, Privilege::Read),
-            Need::Write(db) => has(db, Privilege::Write),
-        }
 }
 
 /// Reads from every source, also below, then the write. The target of a subquery means nothing.
 fn select_needs(select: &SelectStatement, db: &str) -> Vec<Need> {
     let place = |database: &Option<String>| database.clone().filter(|name| !name.is_empty());
     let reads = select.measurements().into_iter().map(|measurement| place(&measurement.database));
-    let mut needs: Vec<Need> = reads.map(|named| Need::Read(named.unwrap_or_else(|| db.to_owned()))).collect();
+    let mut needs: Vec<Need> = reads.map(|named| Need::read(named.unwrap_or_else(|| db.to_owned()))).collect();
     if let Some(target) = &select.target {
-        needs.push(Need::Write(place(&target.database).unwrap_or_else(|| db.to_owned())));
+        needs.push(Need::write(place(&target.database).unwrap_or_else(|| db.to_owned())));
     }
     needs
 }
@@ -171,11 +312,11 @@ fn named_sources(sources: &[Source]) -> Vec<Need> {
     for source in sources {
         match source {
             Source::Measurement(measurement) => {
-                needs.extend(measurement.database.clone().filter(|name| !name.is_empty()).map(Need::Read));
+                needs.extend(measurement.database.clone().filter(|name| !name.is_empty()).map(Need::read));
             }
             Source::Subquery(select) => {
                 let named = select.measurements().into_iter().filter_map(|measurement| measurement.database.clone());
-                needs.extend(named.map(Need::Read));
+                needs.extend(named.map(Need::read));
             }
         }
     }
@@ -186,14 +327,15 @@ fn named_sources(sources: &[Source]) -> Vec<Need> {
 fn cardinality_needs(show: &ShowCardinality, db: &str) -> Vec<Need> {
     let on = show.database.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| db.to_owned());
     let mut needs = named_sources(&show.sources);
-    needs.push(Need::Read(on));
+    needs.push(Need::read(on));
     needs
 }
 
 /// A continuous query runs later and without a user, so its author must be allowed everything that it will do. The
 /// reference looks at the database that it belongs to and at a target that names another.
 fn continuous_query_needs(create: &CreateContinuousQuery) -> Vec<Need> {
-    let mut needs = vec![Need::Read(create.database.clone())];
+    let any_of = Permissions::of(&[Permission::ManageContinuousQuery]);
+    let mut needs = vec![Need { any_of, ..Need::read(&*create.database) }];
     needs.extend(select_needs(&create.select, &create.database));
     needs
 }

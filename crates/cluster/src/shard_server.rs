@@ -266,8 +266,9 @@ impl Peer for ShardServer {
         let request = request.into_inner();
         let parts = self.parts()?;
         parts.heard(request.header.as_ref()).await;
-        let answer = match (parts.local(), parse_filter(&request.condition, question::statement_of(&request.tag_keys)))
-        {
+        let asked = parse_filter(&request.condition, question::statement_of(&request.tag_keys));
+        let filter = asked.and_then(|asked| restricted(asked, &request.visible));
+        let answer = match (parts.local(), filter) {
             (Ok(local), Ok(filter)) => {
                 let shards = shard_ids(&request.shards);
                 let keys: Vec<Vec<u8>> = request.tag_keys.iter().map(|key| key.to_vec()).collect();
@@ -386,6 +387,15 @@ impl Peer for ShardServer {
         let start = self.parts()?.peers.start();
         Ok(Response::new(v1::StateReply { header: self.header(), hinted_shards, blank_shards: Vec::new(), start }))
     }
+}
+
+/// Only those of the series that the asker may see, as a peer says; all when it says nothing.
+fn restricted(asked: TagFilter, visible: &[u8]) -> Result<TagFilter, String> {
+    if visible.is_empty() {
+        return Ok(asked);
+    }
+    let visible = plan::decode_filter(visible).map_err(|error| format!("undecodable filter: {error}"))?;
+    Ok(TagFilter::And(vec![visible, asked]))
 }
 
 /// A condition on series as a peer sends it: InfluxQL, or nothing for all series.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use env::Env;
 use influxql::ast::Statement;
 use login::Logins;
-use meta::Data;
+use meta::{Access, Data, RuleSet};
 use meta_client::MetaClient;
 use model::result::{Chunk, Message, Series};
 use model::{NodeId, ShardId, TimeRange};
@@ -347,6 +347,15 @@ impl Statements {
             Some(()) => Ok(name),
             None => Err(StatementError::Wrong(format!("database not found: {name}"))),
         }
+    }
+
+    /// The rules that hide series of a database from who asks, as the metadata has them now.
+    ///
+    /// # Errors
+    /// When who asks was dropped meanwhile.
+    fn rules(&self, db: &str, access: Access, context: &QueryContext) -> Result<RuleSet, StatementError> {
+        let rules = access::rules(&self.meta.data(), &context.asker, db, access);
+        rules.ok_or_else(|| StatementError::Wrong("user not found".to_owned()))
     }
 
     /// The shards of a policy (of all policies when it is empty) that may hold points of a range, in order of their

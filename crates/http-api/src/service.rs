@@ -84,6 +84,15 @@ pub enum Caller {
     Nobody,
     /// A user who proved it.
     User(String),
+    /// Somebody whom a directory of users knows.
+    Directory {
+        /// The name.
+        name: String,
+        /// Whether the directory makes them an administrator.
+        admin: bool,
+        /// Roles of the cluster that the directory gives them.
+        roles: Vec<String>,
+    },
 }
 
 /// What a request brings along to prove who sent it.

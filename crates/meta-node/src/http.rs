@@ -7,6 +7,8 @@ mod auth;
 mod execute;
 mod operators;
 mod reply;
+mod roles;
+mod rules;
 mod shards;
 mod users;
 
@@ -26,6 +28,7 @@ use serde_json::{Value, json};
 use stdx::form::Fields;
 use stdx::human::print_instant;
 
+use self::auth::Refusal;
 use self::reply::{Reply, request_id};
 use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
@@ -89,7 +92,7 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
     }
     let id = request_id(&parts.headers, &admin.node.0.env);
     if let Err(why) = admin.check(&parts).await {
-        return admin.finish(Reply::unauthorized(&why), &id);
+        return admin.finish(refused(&why), &id);
     }
     let reply = match (parts.method.as_str(), parts.uri.path()) {
         ("GET", "/") if parameter(parts.uri.query(), "consistent") == Some("true") => admin.newest(&parts.uri).await,
@@ -100,6 +103,10 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
         ("GET", "/show-cluster") => admin.show_cluster(),
         ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/user") => admin.users(parts.uri.query()),
+        ("GET", "/role") => admin.roles(parts.uri.query()),
+        ("GET", "/influxdb/v2/acl/restrictions") => admin.restrictions(),
+        ("GET", "/influxdb/v2/acl/grants") => admin.access_grants(),
+        ("DELETE", path) if path.starts_with("/influxdb/v2/acl/") => admin.drop_rule(&parts.uri).await,
         ("GET", "/show-shards") => admin.show_shards(parts.uri.query()).await,
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
             Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
@@ -120,23 +127,23 @@ async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
 fn is_later(method: &str, path: &str) -> bool {
     match method {
         "GET" => {
-            matches!(path, "/role" | "/copy-shard-status" | "/authorized" | "/ldap/v1/config")
-                || path.starts_with("/debug/")
-                || path.starts_with("/influxdb/v2/acl/")
+            matches!(path, "/copy-shard-status" | "/authorized" | "/ldap/v1/config") || path.starts_with("/debug/")
         }
         "POST" => {
             matches!(
                 path,
-                "/copy-shard"
-                    | "/kill-copy-shard"
-                    | "/role"
-                    | "/restore-meta"
-                    | "/repair"
-                    | "/cancel-repair"
-                    | "/ldap/v1/config"
-            ) || path.starts_with("/influxdb/v2/acl/")
+                "/copy-shard" | "/kill-copy-shard" | "/restore-meta" | "/repair" | "/cancel-repair" | "/ldap/v1/config"
+            )
         }
-        _ => path.starts_with("/influxdb/v2/acl/"),
+        _ => false,
+    }
+}
+
+fn refused(why: &Refusal) -> Reply {
+    match why {
+        Refusal::Unknown(why) => Reply::unauthorized(why),
+        Refusal::Lacks { .. } => Reply::error(StatusCode::FORBIDDEN, &why.to_string()),
+        Refusal::Later(why) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }
 

@@ -22,6 +22,8 @@ mod write;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use model::TagFilter;
+
 use crate::shard_plan::ShardPlan;
 
 /// The version that is written. Older ones are read as long as a rolling upgrade may meet them.
@@ -36,6 +38,25 @@ pub enum DecodeError {
     /// Damaged, or not a plan at all.
     #[error("shard plan is malformed: {0}")]
     Malformed(&'static str),
+}
+
+/// A filter as bytes: the version, and what stands for the series in a plan.
+pub fn encode_filter(filter: &TagFilter) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    write::put_filter(&mut out, filter);
+    out
+}
+
+/// The inverse of [`encode_filter`].
+///
+/// # Errors
+/// Bytes that are no filter.
+pub fn decode_filter(bytes: &[u8]) -> Result<TagFilter, DecodeError> {
+    match bytes.split_first() {
+        None => Err(DecodeError::Malformed("empty")),
+        Some((&VERSION, rest)) => read::read_filter(rest),
+        Some((version, _)) => Err(DecodeError::Version(*version)),
+    }
 }
 
 impl ShardPlan {

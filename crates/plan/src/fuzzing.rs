@@ -1,14 +1,20 @@
 //! What must hold for any bytes. The fuzzer calls these, and so do tests over its seeds.
 
+use crate::codec::{decode_filter, encode_filter};
 use crate::shard_plan::ShardPlan;
 use crate::time_text::{is_in_range, looks_like_time, parse_time};
 use crate::window::Zone;
 
-/// Decodes a shard plan. One that decodes is encoded and comes back the same.
+/// Decodes a shard plan, or a filter. One that decodes is encoded and comes back the same.
 ///
 /// # Panics
 /// When it does not, which is a bug.
 pub fn fuzz_shard_plan(bytes: &[u8]) {
+    if let Ok(filter) = decode_filter(bytes) {
+        let encoded = encode_filter(&filter);
+        let again = decode_filter(&encoded).expect("what was encoded decodes");
+        assert_eq!(encode_filter(&again), encoded, "a filter comes back the same");
+    }
     let Ok(plan) = ShardPlan::decode(bytes) else { return };
     let encoded = plan.encode();
     let again = ShardPlan::decode(&encoded).expect("what was encoded decodes");

@@ -35,7 +35,7 @@ mod time_bounds;
 mod time_text;
 pub mod window;
 
-pub use codec::DecodeError;
+pub use codec::{DecodeError, decode_filter, encode_filter};
 pub use compile::PlanContext;
 pub use error::PlanError;
 pub use expr::{Expr, MathFunction, Node, Operator};

@@ -5,6 +5,7 @@
 
 mod directories;
 mod keys;
+mod rights;
 mod users;
 
 use std::io::Write;

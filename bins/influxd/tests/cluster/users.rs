@@ -16,7 +16,7 @@ use super::{check, cluster};
 const SECRET: &str = "planted-token-secret";
 
 /// Asks a node as a user; `u` may be empty.
-fn ask(cluster: &Cluster, node: usize, user: (&str, &str), db: &str, text: &str) -> anyhow::Result<Answer> {
+pub(crate) fn ask(cluster: &Cluster, node: usize, user: (&str, &str), db: &str, text: &str) -> anyhow::Result<Answer> {
     let login = match user {
         ("", _) => String::new(),
         (name, password) => format!("u={name}&p={}&", encode(password)),
@@ -27,7 +27,13 @@ fn ask(cluster: &Cluster, node: usize, user: (&str, &str), db: &str, text: &str)
 
 /// The same; the answer must have this status, and hold this text.
 #[track_caller]
-fn expect(cluster: &Cluster, node: usize, user: (&str, &str), text: &str, want: (u16, &str)) -> anyhow::Result<()> {
+pub(crate) fn expect(
+    cluster: &Cluster,
+    node: usize,
+    user: (&str, &str),
+    text: &str,
+    want: (u16, &str),
+) -> anyhow::Result<()> {
     let answer = ask(cluster, node, user, "d", text)?;
     anyhow::ensure!(answer.status == want.0 && answer.body.contains(want.1), "node {node}: {text}: {answer:?}");
     Ok(())
@@ -39,7 +45,7 @@ fn write(cluster: &Cluster, node: usize, user: (&str, &str), db: &str) -> anyhow
 }
 
 /// Turns authentication on, and the access log.
-fn guard(cluster: &Cluster, more: &str) -> anyhow::Result<()> {
+pub(crate) fn guard(cluster: &Cluster, more: &str) -> anyhow::Result<()> {
     for index in 0..cluster.nodes.len() {
         let keys = format!("  auth-enabled = true\n  shared-secret = \"{SECRET}\"\n{more}");
         cluster.configure(index, true, true, &keys)?;
@@ -51,7 +57,7 @@ fn guard(cluster: &Cluster, more: &str) -> anyhow::Result<()> {
 }
 
 /// Starts all nodes. Their lists are not asked for, which needs a user.
-fn start_all(cluster: &mut Cluster) -> anyhow::Result<()> {
+pub(crate) fn start_all(cluster: &mut Cluster) -> anyhow::Result<()> {
     cluster.start(0, &[])?;
     let join = cluster.nodes[0].at(8091);
     for index in 1..cluster.nodes.len() {

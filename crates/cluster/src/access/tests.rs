@@ -1,11 +1,12 @@
 use influxql::{Params, parse_query};
-use meta::{Command, LeaderFacts};
+use meta::{Command, LeaderFacts, PermissionMap};
 use model::{MetaIndex, Timestamp};
 
 use super::*;
 
 /// Every kind of statement, and what it needs where the request names the database `d`: `admin`, or `r` and `w` with the
-/// databases that are read and written.
+/// databases that are read and written. Behind `|` stand the permissions that will do in place of it, for that database or
+/// for the cluster; `ReadData` and `WriteData` go without saying.
 const TABLE: &[(&str, &str)] = &[
     ("SELECT v FROM m", "r:d"),
     ("SELECT v FROM other..m", "r:other"),
@@ -19,16 +20,16 @@ const TABLE: &[(&str, &str)] = &[
     ("SELECT v INTO d.autogen.t FROM (SELECT v FROM other..m)", "r:other w:d"),
     ("EXPLAIN SELECT v FROM m", "r:d"),
     ("EXPLAIN ANALYZE SELECT v FROM (SELECT v FROM other..m)", "r:other"),
-    ("DELETE FROM m", "w:d"),
-    ("DELETE WHERE time < 0", "w:d"),
-    ("DROP SERIES FROM m", "w:d"),
-    ("DROP MEASUREMENT m", "admin"),
-    ("DROP SHARD 1", "admin"),
+    ("DELETE FROM m", "w:d|DropData"),
+    ("DELETE WHERE time < 0", "w:d|DropData"),
+    ("DROP SERIES FROM m", "w:d|DropData"),
+    ("DROP MEASUREMENT m", "admin:d|DropData"),
+    ("DROP SHARD 1", "admin|ManageShard"),
     ("SHOW MEASUREMENTS", "r:d"),
     ("SHOW MEASUREMENTS ON other", "r:other"),
     ("SHOW MEASUREMENTS ON other.autogen", "r:other"),
     ("SHOW MEASUREMENTS ON other.*", "r:other"),
-    ("SHOW MEASUREMENTS ON *.*", "admin"),
+    ("SHOW MEASUREMENTS ON *.*", "admin|ReadData"),
     ("SHOW SERIES", "r:d"),
     ("SHOW SERIES ON other FROM m", "r:other"),
     ("SHOW TAG KEYS", "r:d"),
@@ -48,42 +49,45 @@ const TABLE: &[(&str, &str)] = &[
     ("SHOW FIELD KEY EXACT CARDINALITY", "r:d"),
     ("SHOW TAG VALUES CARDINALITY WITH KEY = k", "r:d"),
     ("SHOW DATABASES", ""),
-    ("SHOW RETENTION POLICIES", "r:d"),
-    ("SHOW RETENTION POLICIES ON other", "r:other"),
-    ("SHOW CONTINUOUS QUERIES", "r:d"),
-    ("SHOW QUERIES", "r:d"),
-    ("SHOW USERS", "admin"),
-    ("SHOW GRANTS FOR u", "admin"),
-    ("SHOW SUBSCRIPTIONS", "admin"),
-    ("SHOW SHARDS", "admin"),
-    ("SHOW SHARD GROUPS", "admin"),
-    ("SHOW SERVERS", "admin"),
-    ("SHOW STATS", "admin"),
-    ("SHOW DIAGNOSTICS", "admin"),
-    ("CREATE DATABASE x", "admin"),
-    ("DROP DATABASE d", "admin"),
-    ("CREATE RETENTION POLICY x ON d DURATION 1d REPLICATION 1", "admin"),
-    ("ALTER RETENTION POLICY x ON d DEFAULT", "admin"),
-    ("DROP RETENTION POLICY x ON other", "w:other"),
-    ("CREATE CONTINUOUS QUERY c ON d BEGIN SELECT mean(v) INTO t FROM m GROUP BY time(1m) END", "r:d r:d w:d"),
+    ("SHOW RETENTION POLICIES", "r:d|ReadData,CreateDatabase"),
+    ("SHOW RETENTION POLICIES ON other", "r:other|ReadData,CreateDatabase"),
+    ("SHOW CONTINUOUS QUERIES", "r:d|ReadData,ManageContinuousQuery"),
+    ("SHOW QUERIES", "r:d|ReadData,ManageQuery"),
+    ("SHOW USERS", "admin|CreateUserAndRole"),
+    ("SHOW GRANTS FOR u", "admin|CreateUserAndRole"),
+    ("SHOW SUBSCRIPTIONS", "admin|ManageSubscription"),
+    ("SHOW SHARDS", "admin|ManageShard"),
+    ("SHOW SHARD GROUPS", "admin|ManageShard"),
+    ("SHOW SERVERS", "admin|AddRemoveNode"),
+    ("SHOW STATS", "admin|Monitor"),
+    ("SHOW DIAGNOSTICS", "admin|Monitor"),
+    ("CREATE DATABASE x", "admin|CreateDatabase"),
+    ("DROP DATABASE d", "admin|DropDatabase"),
+    ("CREATE RETENTION POLICY x ON d DURATION 1d REPLICATION 1", "admin:d|CreateDatabase"),
+    ("ALTER RETENTION POLICY x ON d DEFAULT", "admin:d|CreateDatabase"),
+    ("DROP RETENTION POLICY x ON other", "w:other|DropDatabase"),
+    (
+        "CREATE CONTINUOUS QUERY c ON d BEGIN SELECT mean(v) INTO t FROM m GROUP BY time(1m) END",
+        "r:d|ManageContinuousQuery r:d w:d",
+    ),
     (
         "CREATE CONTINUOUS QUERY c ON other BEGIN SELECT mean(v) INTO third..t FROM d..m GROUP BY time(1m) END",
-        "r:other r:d w:third",
+        "r:other|ManageContinuousQuery r:d w:third",
     ),
-    ("DROP CONTINUOUS QUERY c ON other", "w:other"),
-    ("CREATE SUBSCRIPTION s ON d.autogen DESTINATIONS ALL 'udp://h:1'", "admin"),
-    ("DROP SUBSCRIPTION s ON d.autogen", "admin"),
-    ("CREATE USER x WITH PASSWORD 's3cret'", "admin"),
-    ("CREATE USER x WITH PASSWORD 's3cret' WITH ALL PRIVILEGES", "admin"),
-    ("DROP USER x", "admin"),
-    ("SET PASSWORD FOR u = 's3cret'", "admin"),
-    ("GRANT READ ON d TO u", "admin"),
-    ("GRANT ALL PRIVILEGES TO u", "admin"),
-    ("REVOKE READ ON d FROM u", "admin"),
-    ("REVOKE ALL PRIVILEGES FROM u", "admin"),
-    ("KILL QUERY 1", "admin"),
-    ("DROP META SERVER 1", "admin"),
-    ("DROP DATA SERVER 1", "admin"),
+    ("DROP CONTINUOUS QUERY c ON other", "w:other|ManageContinuousQuery"),
+    ("CREATE SUBSCRIPTION s ON d.autogen DESTINATIONS ALL 'udp://h:1'", "admin:d|ManageSubscription"),
+    ("DROP SUBSCRIPTION s ON d.autogen", "admin:d|ManageSubscription"),
+    ("CREATE USER x WITH PASSWORD 's3cret'", "admin|CreateUserAndRole"),
+    ("CREATE USER x WITH PASSWORD 's3cret' WITH ALL PRIVILEGES", "admin|CreateUserAndRole"),
+    ("DROP USER x", "admin|CreateUserAndRole"),
+    ("SET PASSWORD FOR u = 's3cret'", "admin|CreateUserAndRole"),
+    ("GRANT READ ON d TO u", "admin|CreateUserAndRole"),
+    ("GRANT ALL PRIVILEGES TO u", "admin|CreateUserAndRole"),
+    ("REVOKE READ ON d FROM u", "admin|CreateUserAndRole"),
+    ("REVOKE ALL PRIVILEGES FROM u", "admin|CreateUserAndRole"),
+    ("KILL QUERY 1", "admin|ManageQuery"),
+    ("DROP META SERVER 1", "admin|AddRemoveNode"),
+    ("DROP DATA SERVER 1", "admin|AddRemoveNode"),
 ];
 
 fn parse(text: &str) -> Vec<Statement> {
@@ -91,12 +95,23 @@ fn parse(text: &str) -> Vec<Statement> {
 }
 
 fn wanted(text: &str) -> Vec<Need> {
-    let need = |word: &str| match word.split_once(':') {
-        Some(("r", db)) => Need::Read(db.to_owned()),
-        Some(("w", db)) => Need::Write(db.to_owned()),
-        _ => Need::Admin,
+    text.split_whitespace().map(wanted_one).collect()
+}
+
+/// `r:db` and `w:db` are the privileges of InfluxQL; behind `|` stand the permissions that will do, and where.
+fn wanted_one(word: &str) -> Need {
+    let (need, permissions) = word.split_once('|').unwrap_or((word, ""));
+    let mut wanted = match need.split_once(':') {
+        Some(("r", db)) => Need::read(db),
+        Some(("w", db)) => Need::write(db),
+        Some(("admin", db)) => Need { database: db.to_owned(), privilege: None, any_of: Permissions::NONE },
+        _ => Need { database: String::new(), privilege: None, any_of: Permissions::NONE },
     };
-    text.split_whitespace().map(need).collect()
+    if !permissions.is_empty() {
+        let named = permissions.split(',').map(|name| Permission::parse(name).expect("a permission"));
+        wanted.any_of = Permissions::of(&named.collect::<Vec<_>>());
+    }
+    wanted
 }
 
 /// The databases `d`, `other` and `third`, and users after `commands`.
@@ -126,6 +141,24 @@ fn asker() -> Asker {
     Asker::User("u".to_owned())
 }
 
+/// What ALL on a database comes to.
+const ALL_ON_A_DATABASE: [Permission; 6] = [
+    Permission::CreateDatabase,
+    Permission::DropData,
+    Permission::ReadData,
+    Permission::WriteData,
+    Permission::ManageContinuousQuery,
+    Permission::ManageSubscription,
+];
+
+fn requires(need: &Need) -> String {
+    match need.privilege {
+        None => "admin privilege".to_owned(),
+        Some(Privilege::Read) => format!("READ on {}", need.database),
+        Some(_) => format!("WRITE on {}", need.database),
+    }
+}
+
 #[test]
 fn every_kind_of_statement_needs_what_the_table_says() {
     for (text, want) in TABLE {
@@ -152,18 +185,16 @@ fn every_statement_meets_every_privilege() {
             let has = |db: &str, level: Privilege| {
                 granted.iter().any(|(name, given)| *name == db && [Some(level), Some(Privilege::All)].contains(given))
             };
-            let missing = want.iter().find(|need| match need {
-                Need::Admin => true,
-                Need::Read(db) => !has(db, Privilege::Read),
-                Need::Write(db) => !has(db, Privilege::Write),
+            let missing = want.iter().find(|need| match need.privilege {
+                Some(privilege) => !has(&need.database, privilege),
+                // ALL on a database comes to permissions that do for some statements.
+                None => {
+                    let all = [("d", at(0)), ("other", at(1))].contains(&(&*need.database, Some(Privilege::All)));
+                    !(all && ALL_ON_A_DATABASE.iter().any(|permission| need.any_of.contains(*permission)))
+                }
             });
             let told = missing.map(|need| {
-                let requires = match need {
-                    Need::Admin => "admin privilege".to_owned(),
-                    Need::Read(db) => format!("READ on {db}"),
-                    Need::Write(db) => format!("WRITE on {db}"),
-                };
-                let canonical = &statements[0];
+                let (requires, canonical) = (requires(need), &statements[0]);
                 format!(
                     "error authorizing query: u not authorized to execute statement '{canonical}', requires {requires}"
                 )
@@ -178,6 +209,98 @@ fn every_statement_meets_every_privilege() {
             authorize(&data(&[user("u", false)]), &asker(), &statements, "d").map_err(|denied| denied.to_string());
         assert!(!told.err().unwrap_or_default().contains("s3cret"), "{text}");
     }
+}
+
+/// One permission at a time: for the cluster, for each of three databases, and by a role; given to somebody with no
+/// privilege at all, and to somebody who may read and write everything else.
+#[test]
+fn every_statement_meets_every_permission() {
+    let mut decided = 0;
+    for (text, want) in TABLE {
+        let (statements, want) = (parse(text), wanted(want));
+        for permission in Permission::ALL {
+            for place in ["", "d", "other", "third"] {
+                if !place.is_empty() && !permission.is_of_databases() {
+                    continue;
+                }
+                let permissions = PermissionMap::from([(place.to_owned(), Permissions::of(&[permission]))]);
+                let to_user = vec![Command::AddPermissions { user: "u".to_owned(), permissions: permissions.clone() }];
+                let role = "ops".to_owned();
+                let by_role = vec![
+                    Command::CreateRole { name: role.clone() },
+                    Command::AddRolePermissions { role: role.clone(), permissions },
+                    Command::AddRoleUsers { role, users: vec!["u".to_owned()] },
+                ];
+                for given in [to_user, by_role] {
+                    let commands: Vec<_> = [user("u", false)].into_iter().chain(given).collect();
+                    let missing = want.iter().find(|need| {
+                        let there = place.is_empty() || place == need.database;
+                        !(there && need.any_of.contains(permission))
+                    });
+                    let told = missing.map(requires);
+                    let got =
+                        authorize(&data(&commands), &asker(), &statements, "d").map_err(|denied| denied.to_string());
+                    let got = got.err().map(|text| text.rsplit_once("requires ").expect("a need").1.to_owned());
+                    assert_eq!(got, told, "{text} with {permission} on {place:?}");
+                    decided += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(decided, TABLE.len() * (18 + 7 * 3) * 2);
+}
+
+#[test]
+fn a_directory_gives_roles_and_makes_administrators() {
+    let role = "ops".to_owned();
+    let permissions = PermissionMap::from([("d".to_owned(), Permissions::of(&[Permission::ReadData]))]);
+    let data = data(&[
+        user("ann", true),
+        Command::CreateRole { name: role.clone() },
+        Command::AddRolePermissions { role: role.clone(), permissions },
+    ]);
+    let told = |admin: bool, roles: &[&str], text: &str| {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let asker = Asker::Directory { name: "ann".to_owned(), admin, roles };
+        let seen = sees(&data, &asker, "d");
+        (authorize(&data, &asker, &parse(text), "d").is_ok(), seen)
+    };
+    assert_eq!(told(false, &["ops"], "SELECT v FROM m"), (true, true));
+    assert_eq!(told(false, &["ops"], "SELECT v FROM other..m"), (false, true));
+    assert_eq!(
+        told(false, &["gone"], "SELECT v FROM m"),
+        (false, false),
+        "what the cluster has of the name is nothing"
+    );
+    assert_eq!(told(true, &[], "SHOW USERS"), (true, true));
+}
+
+#[test]
+fn forbidden_points_are_taken_out_and_counted() {
+    let rule = meta::Rule {
+        database: meta::Matcher::Exact("d".to_owned()),
+        measurement: Some(meta::Matcher::Exact("m".to_owned())),
+        tags: vec![meta::TagRule { key: "h".to_owned(), value: meta::Matcher::Exact("a".to_owned()) }],
+        read: false,
+        write: true,
+    };
+    let data = data(&[user("u", false), user("root", true), Command::CreateRestriction { rule }]);
+    let mut batch = Batch::default();
+    let points = [("m", "a"), ("m", "b"), ("m", "a"), ("n", "a")];
+    for (time, (name, host)) in points.into_iter().enumerate() {
+        let tags = model::Tags::new(vec![(b"h".to_vec(), host.as_bytes().to_vec())]);
+        batch.push_point(name.as_bytes(), &tags, time as i64, &[(b"v", model::FieldValue::Float(1.0))]);
+    }
+    let at = |asker: &Asker, db| rules(&data, asker, db, Access::Write).expect("a user");
+    let (kept, dropped) = without_forbidden(batch.clone(), &at(&asker(), "d"));
+    assert_eq!((kept.row_count(), dropped), (2, 2));
+    let times: Vec<i64> = kept.tables.iter().flat_map(|table| table.row_times.clone()).collect();
+    assert_eq!(times, [1, 3]);
+    for (asker, db) in [(Asker::User("root".to_owned()), "d"), (asker(), "other"), (Asker::Anyone, "d")] {
+        assert_eq!(without_forbidden(batch.clone(), &at(&asker, db)), (batch.clone(), 0));
+    }
+    assert!(at(&asker(), "d").filter(b"m").accepts(&model::Tags::new(vec![])));
+    assert!(rules(&data, &Asker::User("gone".to_owned()), "d", Access::Write).is_none());
 }
 
 #[test]

@@ -21,11 +21,7 @@ const AUTOMATIC_POLICY: &str = "autogen";
 
 impl Statements {
     /// Carries out a statement that changes something.
-    pub(super) async fn administer(
-        &self,
-        statement: &Statement,
-        _context: &QueryContext,
-    ) -> Result<(), StatementError> {
+    pub(super) async fn administer(&self, statement: &Statement, context: &QueryContext) -> Result<(), StatementError> {
         let command = match statement {
             Statement::CreateDatabase(create) => self.create_database(create),
             Statement::DropDatabase { name } => Command::DropDatabase { name: name.clone() },
@@ -34,7 +30,7 @@ impl Statements {
             Statement::DropRetentionPolicy { name, database } => {
                 Command::DropRetentionPolicy { database: database.clone(), name: name.clone() }
             }
-            Statement::CreateUser(create) => return self.create_user(create).await,
+            Statement::CreateUser(create) => return self.create_user(create, context).await,
             Statement::DropUser { name } => Command::DropUser { name: name.clone() },
             Statement::SetPassword(set) => self.set_password(set).await?,
             Statement::Grant(grant) => grant_command(grant),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use influxql::ast::{CardinalityOf, Expr, Literal, ShowCardinality};
+use meta::Access;
 use model::result::{Series, Value};
 use model::series_key::split_key;
 use model::{Pattern, SeriesKey, Tags, TimeRange};
@@ -100,7 +101,8 @@ impl Statements {
             }
             CardinalityOf::FieldKey => {
                 let shards = self.shards(db, rp, TimeRange::ALL, context);
-                let schemas = self.describe(&shards, wanted, context).await?;
+                let rules = self.rules(db, Access::Read, context)?;
+                let schemas = self.describe(&shards, wanted, &rules, context).await?;
                 count(show, &series, &keys, |name, _| {
                     let fields = schemas.get(name).map(|schema| schema.fields().map(|(field, _)| field.to_vec()));
                     fields.into_iter().flatten().collect()

@@ -1,10 +1,12 @@
 //! `SELECT … INTO`: the rows of an answer as points of another measurement.
 
 use influxql::ast::TargetName;
+use meta::{Access, RuleSet};
 use model::result::{Series, Value};
 use model::{Batch, ConsistencyLevel, FieldValue, Tags};
 use plan::TargetPlan;
 
+use crate::access::FORBIDDEN_POINTS;
 use crate::points_writer::WriteFailure;
 use crate::statement::{Answers, QueryContext, StatementError, Statements};
 
@@ -17,6 +19,8 @@ pub(super) struct Writing<'a> {
     db: String,
     rp: String,
     target: TargetPlan,
+    /// Series that who asks may not write.
+    rules: RuleSet,
     batch: Batch,
     written: u64,
 }
@@ -34,7 +38,8 @@ impl<'a> Writing<'a> {
         let db = statements.database(target.database.as_deref(), context).await?;
         let request_rp = if db == context.db { context.rp.clone() } else { String::new() };
         let rp = target.retention_policy.clone().unwrap_or(request_rp);
-        Ok(Writing { statements, db, rp, target, batch: Batch::default(), written: 0 })
+        let rules = statements.rules(&db, Access::Write, context)?;
+        Ok(Writing { statements, db, rp, target, rules, batch: Batch::default(), written: 0 })
     }
 
     /// Takes the rows of a series, or of a piece of one.
@@ -47,7 +52,7 @@ impl<'a> Writing<'a> {
             TargetName::SameAsSource => series.name.clone(),
         };
         for row in series.rows.iter() {
-            if self.push(&measurement, series, row) {
+            if self.push(&measurement, series, row)? {
                 self.written += 1;
             }
             if self.batch.row_count() >= BATCH_ROWS_MAX {
@@ -58,8 +63,8 @@ impl<'a> Writing<'a> {
     }
 
     /// Appends a row as a point; a row without any value is none.
-    fn push(&mut self, measurement: &str, series: &Series, row: &[Value]) -> bool {
-        let Some((Value::Time { ns, .. }, values)) = row.split_first() else { return false };
+    fn push(&mut self, measurement: &str, series: &Series, row: &[Value]) -> Result<bool, StatementError> {
+        let Some((Value::Time { ns, .. }, values)) = row.split_first() else { return Ok(false) };
         let mut tags: Vec<(Vec<u8>, Vec<u8>)> =
             series.tags.iter().map(|(key, value)| (key.clone().into_bytes(), value.clone().into_bytes())).collect();
         let mut fields = Vec::with_capacity(values.len());
@@ -74,10 +79,14 @@ impl<'a> Writing<'a> {
             }
         }
         if fields.is_empty() {
-            return false;
+            return Ok(false);
         }
-        self.batch.push_point(measurement.as_bytes(), &Tags::new(tags), *ns, &fields);
-        true
+        let tags = Tags::new(tags);
+        if !self.rules.allows(measurement.as_bytes(), &tags) {
+            return Err(StatementError::Wrong(FORBIDDEN_POINTS.to_owned()));
+        }
+        self.batch.push_point(measurement.as_bytes(), &tags, *ns, &fields);
+        Ok(true)
     }
 
     async fn flush(&mut self) -> Result<(), StatementError> {

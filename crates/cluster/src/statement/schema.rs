@@ -8,7 +8,7 @@ use influxql::ast::{
     CardinalityOf, Expr, KeyCondition, Measurement, MeasurementFilter, MeasurementName, NameOrWildcard, OnDatabase,
     ShowCardinality, ShowFieldKeys, ShowMeasurements, ShowSeries, ShowTagKeys, ShowTagValues, Source,
 };
-use meta::Data;
+use meta::{Access, Data, RuleSet};
 use model::result::{Series, Value};
 use model::series_key::split_key;
 use model::{FieldType, Pattern, ShardId, TagFilter, TagTest, TimeRange};
@@ -35,6 +35,11 @@ pub(super) struct Meant {
 }
 
 impl Meant {
+    /// Every series, whenever.
+    fn everything() -> Meant {
+        Meant { filter: TagFilter::All, text: String::new(), range: Some(TimeRange::ALL), values: Vec::new() }
+    }
+
     fn is_all(&self) -> bool {
         matches!(self.filter, TagFilter::All)
     }
@@ -191,9 +196,10 @@ impl Statements {
         context: &QueryContext,
     ) -> Result<Vec<Vec<u8>>, StatementError> {
         let shards = self.shards(db, rp, TimeRange::ALL, context);
+        let rules = self.rules(db, Access::Read, context)?;
         let mut names = Vec::new();
-        for name in self.describe(&shards, wanted, context).await?.into_keys() {
-            if meant.is_all() || !self.series_of(&shards, &name, meant, &[], context).await?.keys.is_empty() {
+        for name in self.describe(&shards, wanted, &rules, context).await?.into_keys() {
+            if meant.is_all() || !self.series_of(&shards, &name, (meant, &rules), &[], context).await?.keys.is_empty() {
                 names.push(name);
             }
         }
@@ -226,7 +232,8 @@ impl Statements {
         let db = self.database(show.database.as_deref(), context).await?;
         let wanted = Wanted::new(&show.sources)?;
         let shards = self.shards(&db, &self.one_policy(&db, &wanted, context)?, TimeRange::ALL, context);
-        for (name, schema) in self.describe(&shards, &wanted, context).await? {
+        let rules = self.rules(&db, Access::Read, context)?;
+        for (name, schema) in self.describe(&shards, &wanted, &rules, context).await? {
             let rows = schema.fields().flat_map(|(field, types)| {
                 let field = lossy(field);
                 let mut names: Vec<&str> = types.map(FieldType::name).collect();
@@ -362,7 +369,8 @@ impl Statements {
             }
             CardinalityOf::FieldKey => {
                 let shards = self.shards(&db, &rp, TimeRange::ALL, context);
-                let schemas = self.describe(&shards, &wanted, context).await?;
+                let rules = self.rules(&db, Access::Read, context)?;
+                let schemas = self.describe(&shards, &wanted, &rules, context).await?;
                 schemas.into_iter().map(|(name, schema)| (name, schema.fields().count())).collect()
             }
             CardinalityOf::Series | CardinalityOf::Measurement => {
@@ -388,12 +396,13 @@ impl Statements {
         let meant = self.meant(SeriesStatement::ShowTagKeys, condition)?;
         let keys = key.map(key_filter).transpose()?;
         let shards = self.meant_shards(db, rp, &meant, context);
+        let rules = self.rules(db, Access::Read, context)?;
         let mut found = BTreeMap::new();
-        for (name, schema) in self.describe(&shards, &Wanted::new(sources)?, context).await? {
-            let mut tags: BTreeSet<Vec<u8>> = if meant.is_all() {
+        for (name, schema) in self.describe(&shards, &Wanted::new(sources)?, &rules, context).await? {
+            let mut tags: BTreeSet<Vec<u8>> = if meant.is_all() && rules.is_open() {
                 schema.tags().map(<[u8]>::to_vec).collect()
             } else {
-                let keys = self.series_of(&shards, &name, &meant, &[], context).await?.keys;
+                let keys = self.series_of(&shards, &name, (&meant, &rules), &[], context).await?.keys;
                 let tags = keys.iter().map(|key| split_key(key).1);
                 tags.flat_map(|tags| tags.iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>()).collect()
             };
@@ -419,11 +428,12 @@ impl Statements {
         let keys = key_filter(key)?;
         let wanted = Wanted::new(sources)?;
         let shards = self.meant_shards(db, rp, &meant, context);
+        let rules = self.rules(db, Access::Read, context)?;
         let mut found = BTreeMap::new();
-        for (name, schema) in self.describe(&shards, &wanted, context).await? {
+        for (name, schema) in self.describe(&shards, &wanted, &rules, context).await? {
             let tags: Vec<Vec<u8>> = schema.tags().filter(|tag| keys.accepts(tag)).map(<[u8]>::to_vec).collect();
             if !tags.is_empty() {
-                let mut pairs = self.series_of(&shards, &name, &meant, &tags, context).await?.pairs;
+                let mut pairs = self.series_of(&shards, &name, (&meant, &rules), &tags, context).await?.pairs;
                 pairs.retain(|(_, value)| meant.takes_value(value));
                 found.insert(name, pairs);
             }
@@ -454,18 +464,21 @@ impl Statements {
         context: &QueryContext,
     ) -> Result<BTreeSet<Vec<u8>>, StatementError> {
         let shards = self.meant_shards(db, rp, meant, context);
+        let rules = self.rules(db, Access::Read, context)?;
         let mut keys = BTreeSet::new();
-        for name in self.describe(&shards, wanted, context).await?.into_keys() {
-            keys.extend(self.series_of(&shards, &name, meant, &[], context).await?.keys);
+        for name in self.describe(&shards, wanted, &rules, context).await?.into_keys() {
+            keys.extend(self.series_of(&shards, &name, (meant, &rules), &[], context).await?.keys);
         }
         Ok(keys)
     }
 
-    /// Fields and tags of the wanted measurements of some shards.
+    /// Fields and tags of the wanted measurements of some shards. Measurements of which every series is hidden are left
+    /// out.
     pub(super) async fn describe(
         &self,
         shards: &[ShardId],
         wanted: &Wanted,
+        rules: &RuleSet,
         context: &QueryContext,
     ) -> Result<Schemas, StatementError> {
         // Patterns are matched here; names alone narrow what owners send.
@@ -475,7 +488,17 @@ impl Statements {
         };
         let mut schemas = self.schemas(shards, names, context).await?;
         schemas.retain(|name, _| wanted.accepts(name));
-        Ok(schemas)
+        if rules.is_open() {
+            return Ok(schemas);
+        }
+        let (mut seen, everything) = (Schemas::new(), Meant::everything());
+        for (name, schema) in schemas {
+            let whole = matches!(rules.filter(&name), TagFilter::All);
+            if whole || !self.series_of(shards, &name, (&everything, rules), &[], context).await?.keys.is_empty() {
+                seen.insert(name, schema);
+            }
+        }
+        Ok(seen)
     }
 
     /// The schemas of some measurements, or of all when none is named, united over the shards.
@@ -526,22 +549,29 @@ impl Statements {
         Ok(united)
     }
 
-    /// The series of a measurement, or the values of their tags, united over the shards.
+    /// The series of a measurement that are meant and not hidden, or the values of their tags, united over the shards.
     async fn series_of(
         &self,
         shards: &[ShardId],
         measurement: &[u8],
-        meant: &Meant,
+        (meant, rules): (&Meant, &RuleSet),
         tag_keys: &[Vec<u8>],
         context: &QueryContext,
     ) -> Result<SeriesAnswer, StatementError> {
+        let (visible, mut filter) = (rules.filter(measurement), meant.filter.clone());
+        let mut encoded = Bytes::new();
+        if !matches!(visible, TagFilter::All) {
+            encoded = plan::encode_filter(&visible).into();
+            filter = TagFilter::And(vec![visible, filter]);
+        }
+        let (filter, encoded) = (&filter, &encoded);
         let gathered = self
             .gather(shards, context, |ask| async move {
                 if ask.node == self.peers.me() {
                     let Some(local) = self.local.clone() else {
                         return Err(AskError::Node("no shards here".to_owned()));
                     };
-                    let (name, filter, tags) = (measurement.to_vec(), meant.filter.clone(), tag_keys.to_vec());
+                    let (name, filter, tags) = (measurement.to_vec(), filter.clone(), tag_keys.to_vec());
                     let work = move || question::series(&local, &ask.shards, &name, &filter, &tags, ask.accept_behind);
                     return self.env.blocking(work).await.map_err(|error| AskError::SomeShard(error.to_string()));
                 }
@@ -552,6 +582,7 @@ impl Statements {
                     condition: meant.text.clone(),
                     tag_keys: tag_keys.iter().map(|key| Bytes::from(key.clone())).collect(),
                     accept_behind: ask.accept_behind,
+                    visible: encoded.clone(),
                 };
                 let timeout = self.remote_read_timeout();
                 let reply = self

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use exec::{Partial, Piece, SubqueryRows};
 use influxql::ast::{Measurement, MeasurementName, SelectStatement, Source};
-use model::TimeRange;
+use meta::Access;
+use model::{TagFilter, TimeRange};
 use plan::{Catalog, Input, PlanContext, SelectPlan, ShardPlan};
 use wire::v1;
 
@@ -74,7 +75,22 @@ impl Statements {
                 catalog.add(&need.database, &need.retention_policy, &name, &schema);
             }
         }
-        Ok(Arc::new(analysis.plan(&catalog)?))
+        let mut plan = analysis.plan(&catalog)?;
+        self.restrict(&mut plan, context)?;
+        Ok(Arc::new(plan))
+    }
+
+    /// Leaves out the series that are hidden from who asks: the shards are not asked for them, wherever they are.
+    fn restrict(&self, plan: &mut SelectPlan, context: &QueryContext) -> Result<(), StatementError> {
+        for input in plan.outputs.iter_mut().flat_map(|output| &mut output.inputs) {
+            let Input::Shards { database, plan, .. } = input else { continue };
+            let rules = self.rules(database, Access::Read, context)?;
+            if !rules.is_open() {
+                let asked = std::mem::replace(&mut plan.series, TagFilter::None);
+                plan.series = TagFilter::And(vec![rules.filter(&plan.measurement), asked]);
+            }
+        }
+        plan.subqueries.iter_mut().try_for_each(|subquery| self.restrict(subquery, context))
     }
 
     /// The statement with a database and a retention policy at every measurement, all of which exist.

@@ -5,7 +5,8 @@ use login::{HashError, LoginError};
 use meta::{Command, Rejection};
 use meta_client::ProposeError;
 
-use super::{StatementError, Statements};
+use super::{QueryContext, StatementError, Statements};
+use crate::access::Asker;
 
 impl From<HashError> for StatementError {
     fn from(error: HashError) -> StatementError {
@@ -18,13 +19,18 @@ impl From<HashError> for StatementError {
 
 impl Statements {
     /// Creates a user. One who is there already with the same rights and the same password is fine.
-    pub(super) async fn create_user(&self, create: &CreateUser) -> Result<(), StatementError> {
+    /// Who asks without being anybody makes the first, and the metadata service decides who that is.
+    pub(super) async fn create_user(&self, create: &CreateUser, context: &QueryContext) -> Result<(), StatementError> {
         // Nobody waits for a hash that nobody can have.
         if create.name.is_empty() {
             return Err(StatementError::Wrong(Rejection::UsernameRequired.to_string()));
         }
         let hash = self.logins.hash(&create.password).await?;
-        let command = Command::CreateUser { name: create.name.clone(), hash, admin: create.admin };
+        let name = create.name.clone();
+        let command = match &context.asker {
+            Asker::Nobody => Command::CreateFirstAdmin { name, hash },
+            _ => Command::CreateUser { name, hash, admin: create.admin },
+        };
         match self.meta.propose(command).await {
             Ok(_) => {
                 // The user may log in at any node.

@@ -1,19 +1,94 @@
-//! Who may ask on 8091, where `[meta] auth-enabled` says that it matters.
+//! Who may ask on 8091, where `[meta] auth-enabled` says that it matters, and for what.
 //!
 //! Nodes show a token of no user that the secret of the cluster signs; they are trusted with everything. Users show a
-//! token that the other secret signs, or their password; they must be administrators.
+//! token that the other secret signs, or their password. What an endpoint asks of users stands in one table, [`demand`].
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credentials::token;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use login::LoginError;
+use meta::{Permission, Permissions, Rights, Who};
 use stdx::form::Fields;
 
 use super::Admin;
 
-/// The only path that anybody may ask for.
-const OPEN: &str = "/ping";
+/// What an endpoint asks of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    /// Nothing, not even who it is.
+    Open,
+    /// To be one.
+    AnyUser,
+    /// One of these permissions for the cluster. The first in order of the list is the one that is told.
+    OneOf(&'static [Permission]),
+}
+
+/// The table of endpoints. What stands here without being served is here for when it is.
+fn demand(method: &str, path: &str) -> Demand {
+    use Permission::{AddRemoveNode, CopyShard, CreateUserAndRole, ManageShard, Monitor, Rebalance};
+    match (method, path) {
+        ("GET", "/ping") => Demand::Open,
+        ("GET", "/status" | "/peers" | "/show-cluster" | "/authorized") => Demand::AnyUser,
+        ("GET", "/show-shards" | "/copy-shard-status") => Demand::OneOf(&[ManageShard, Rebalance, CopyShard]),
+        (
+            _,
+            "/join" | "/leave" | "/remove" | "/enter" | "/announce" | "/add-data" | "/remove-data" | "/update-data"
+            | "/node-labels" | "/lease",
+        ) => Demand::OneOf(&[AddRemoveNode]),
+        (_, "/copy-shard" | "/kill-copy-shard") => Demand::OneOf(&[CopyShard, ManageShard]),
+        (_, "/remove-shard" | "/truncate-shards") => Demand::OneOf(&[ManageShard, Rebalance]),
+        (_, "/repair" | "/cancel-repair") => Demand::OneOf(&[ManageShard]),
+        // These show or change who may do what: whoever may ask for them may have everything.
+        (_, "/" | "/user" | "/role" | "/ldap/v1/config" | "/execute" | "/restore-meta") => {
+            Demand::OneOf(&[CreateUserAndRole])
+        }
+        (_, path) if path.starts_with("/influxdb/v2/acl/") || path.starts_with("/ldap/") => {
+            Demand::OneOf(&[CreateUserAndRole])
+        }
+        (_, path) if path.starts_with("/debug/") => Demand::OneOf(&[Monitor]),
+        // Where there is nothing, users are told so; whatever is posted somewhere else changes something.
+        ("GET", _) => Demand::AnyUser,
+        _ => Demand::OneOf(&[CreateUserAndRole]),
+    }
+}
+
+/// Why somebody is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Nobody whom we know.
+    #[error("{0}")]
+    Unknown(String),
+    /// Somebody who may not.
+    #[error("user {user} lacks permission {permission}")]
+    Lacks {
+        /// Who.
+        user: String,
+        /// What would have been enough.
+        permission: Permission,
+    },
+    /// Whether it is somebody cannot be told now.
+    #[error("{0}")]
+    Later(String),
+}
+
+impl From<LoginError> for Refusal {
+    fn from(error: LoginError) -> Refusal {
+        match error {
+            LoginError::Wrong => Refusal::Unknown(error.to_string()),
+            LoginError::Busy => Refusal::Later(error.to_string()),
+        }
+    }
+}
+
+/// Who asks.
+enum Visitor {
+    /// A node of the cluster.
+    Node,
+    /// A user, and what they may do.
+    User(Rights),
+}
 
 /// What a request shows.
 #[derive(PartialEq, Eq)]
@@ -29,27 +104,41 @@ impl Admin {
     ///
     /// # Errors
     /// Why not, in the words that clients are told.
-    pub(super) async fn check(&self, parts: &Parts) -> Result<(), String> {
-        if !self.config.auth_enabled || parts.uri.path() == OPEN {
+    pub(super) async fn check(&self, parts: &Parts) -> Result<(), Refusal> {
+        let demand = demand(parts.method.as_str(), parts.uri.path());
+        if !self.config.auth_enabled || demand == Demand::Open {
             return Ok(());
         }
-        match shown(parts) {
-            None => Err("unable to parse authentication credentials".to_owned()),
-            Some(Shown::User(name, _)) if name.is_empty() => Err("username required".to_owned()),
-            Some(Shown::User(name, password)) => {
-                let data = self.node.data();
-                let user = self.logins.check(&data, &name, &password).await.map_err(|error| error.to_string())?;
-                if user.admin { Ok(()) } else { Err("authorization failed".to_owned()) }
+        let rights = match self.visitor(parts).await? {
+            Visitor::Node => return Ok(()),
+            Visitor::User(rights) => rights,
+        };
+        match demand {
+            Demand::OneOf(list) if !rights.has("", Permissions::of(list)) => {
+                Err(Refusal::Lacks { user: rights.name, permission: list[0] })
             }
-            Some(Shown::Token(bearer)) => self.check_token(&bearer),
+            _ => Ok(()),
         }
     }
 
-    fn check_token(&self, bearer: &str) -> Result<(), String> {
+    async fn visitor(&self, parts: &Parts) -> Result<Visitor, Refusal> {
+        let data = self.node.data();
+        match shown(parts) {
+            None => Err(Refusal::Unknown("unable to parse authentication credentials".to_owned())),
+            Some(Shown::User(name, _)) if name.is_empty() => Err(Refusal::Unknown("username required".to_owned())),
+            Some(Shown::User(name, password)) => {
+                let user = self.logins.check(&data, &name, &password).await?;
+                data.rights(Who::User(&user.name)).map(Visitor::User).ok_or_else(|| LoginError::Wrong.into())
+            }
+            Some(Shown::Token(bearer)) => self.check_token(&bearer).map_err(Refusal::Unknown),
+        }
+    }
+
+    fn check_token(&self, bearer: &str) -> Result<Visitor, String> {
         let auth = &self.node.config().auth;
         let as_node = auth.check_bearer(bearer);
         if as_node.is_ok() || self.config.shared_secret.is_empty() {
-            return as_node;
+            return as_node.map(|()| Visitor::Node);
         }
         let now = u64::try_from(self.node.0.env.now().0 / 1_000_000_000).unwrap_or(0);
         let claims =
@@ -58,9 +147,8 @@ impl Admin {
             // Of a node, and not signed with the secret of nodes.
             return Err("signature is invalid".to_owned());
         }
-        let data = self.node.data();
-        let user = data.user(&claims.username).ok_or_else(|| "user not found".to_owned())?;
-        if user.admin { Ok(()) } else { Err("authorization failed".to_owned()) }
+        let rights = self.node.data().rights(Who::User(&claims.username));
+        rights.map(Visitor::User).ok_or_else(|| "user not found".to_owned())
     }
 }
 
@@ -87,6 +175,50 @@ fn shown(parts: &Parts) -> Option<Shown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_endpoint_asks_of_users() {
+        use Permission::{AddRemoveNode, CopyShard, CreateUserAndRole, ManageShard, Monitor};
+        let first = |line: &str| {
+            let (method, path) = line.split_once(' ').expect("method and path");
+            match demand(method, path) {
+                Demand::Open => "open".to_owned(),
+                Demand::AnyUser => "user".to_owned(),
+                Demand::OneOf(list) => list[0].to_string(),
+            }
+        };
+        assert_eq!(first("GET /ping"), "open");
+        assert_ne!(first("POST /ping"), "open");
+        for path in ["/status", "/peers", "/show-cluster", "/authorized", "/what"] {
+            assert_eq!(first(&format!("GET {path}")), "user", "{path}");
+        }
+        let members = "join leave remove enter announce add-data remove-data update-data node-labels";
+        let rights = "user role execute restore-meta ldap/v1/config influxdb/v2/acl/restrictions what";
+        for (paths, want) in [
+            (members, AddRemoveNode),
+            (rights, CreateUserAndRole),
+            ("copy-shard kill-copy-shard", CopyShard),
+            ("remove-shard truncate-shards repair cancel-repair", ManageShard),
+            ("debug/pprof", Monitor),
+        ] {
+            for path in paths.split_whitespace() {
+                assert_eq!(first(&format!("POST /{path}")), want.to_string(), "{path}");
+            }
+        }
+        for (path, want) in [
+            ("", CreateUserAndRole),
+            ("user", CreateUserAndRole),
+            ("role", CreateUserAndRole),
+            ("ldap/v1/config", CreateUserAndRole),
+            ("influxdb/v2/acl/grants", CreateUserAndRole),
+            ("lease", AddRemoveNode),
+            ("show-shards", ManageShard),
+            ("debug/pprof", Monitor),
+        ] {
+            assert_eq!(first(&format!("GET /{path}")), want.to_string(), "{path}");
+        }
+        assert_eq!(first("DELETE /influxdb/v2/acl/grants/1"), "CreateUserAndRole");
+    }
 
     fn of(uri: &str, authorization: &str) -> Option<Shown> {
         let request = http::Request::get(uri).header(AUTHORIZATION, authorization).body(()).expect("a request");

@@ -1,14 +1,14 @@
 //! `/user`: users as the admin API shows and changes them.
 //!
-//! A user is shown with the permissions that the privileges of InfluxQL come to. Permissions themselves cannot be changed
-//! here, nor are there roles: both are refused with 501.
+//! A user is shown with the permissions that were given to them and that the privileges of InfluxQL come to; those of
+//! roles are shown with the roles.
 
 use std::collections::BTreeMap;
 
 use credentials::password::is_hash;
 use http::{StatusCode, Uri};
 use login::HashError;
-use meta::{Command, Data, Privilege, Rejection, User};
+use meta::{Command, Data, Permission, PermissionMap, Permissions, Rejection, Reply as Done, User};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stdx::form::Fields;
@@ -18,32 +18,6 @@ use super::operators::refused;
 use super::reply::Reply;
 use crate::node::ProposeError;
 use crate::operate::OperateError;
-
-/// All permissions, which an administrator has.
-const ADMIN: [&str; 18] = [
-    "ViewAdmin",
-    "ViewChronograf",
-    "CreateDatabase",
-    "CreateUserAndRole",
-    "AddRemoveNode",
-    "DropDatabase",
-    "DropData",
-    "ReadData",
-    "WriteData",
-    "Rebalance",
-    "ManageShard",
-    "ManageContinuousQuery",
-    "ManageQuery",
-    "ManageSubscription",
-    "Monitor",
-    "CopyShard",
-    "KapacitorAPI",
-    "KapacitorConfigAPI",
-];
-
-/// What somebody may do who reads and writes a database.
-const ALL: [&str; 6] =
-    ["CreateDatabase", "DropData", "ReadData", "WriteData", "ManageContinuousQuery", "ManageSubscription"];
 
 /// A posted change. No `Debug`: it holds a password.
 #[derive(Default, Deserialize)]
@@ -60,8 +34,11 @@ struct Posted {
     name: String,
     password: String,
     hash: String,
-    permissions: BTreeMap<String, Vec<String>>,
+    permissions: PostedPermissions,
 }
+
+/// Names of permissions by database.
+pub(super) type PostedPermissions = BTreeMap<String, Vec<String>>;
 
 impl Admin {
     /// All users, or the one that is named.
@@ -74,15 +51,20 @@ impl Admin {
         }
     }
 
-    /// Creates or deletes a user, or changes a password.
+    /// Creates, changes or deletes a user.
     pub(super) async fn change_user(&self, body: &[u8], uri: &Uri) -> Reply {
         match self.user_command(body).await {
-            Ok(command) => match self.node.propose(&command).await {
-                Ok(_) => Reply::text(StatusCode::OK, ""),
-                Err(ProposeError::Rejected(rejection)) => bad(&rejection.to_string()),
-                Err(error) => refused(&OperateError::from(error), uri),
-            },
+            Ok(command) => self.carry_out(&command, uri, |_| Reply::text(StatusCode::OK, "")).await,
             Err(reply) => reply,
+        }
+    }
+
+    /// Proposes a command and answers what came of it.
+    pub(super) async fn carry_out(&self, command: &Command, uri: &Uri, done: impl Fn(Done) -> Reply) -> Reply {
+        match self.node.propose(command).await {
+            Ok((reply, _)) => done(reply),
+            Err(ProposeError::Rejected(rejection)) => bad(&rejection.to_string()),
+            Err(error) => refused(&OperateError::from(error), uri),
         }
     }
 
@@ -94,15 +76,22 @@ impl Admin {
             return Err(bad(&Rejection::UsernameRequired.to_string()));
         }
         let changes_permissions = matches!(change.action.as_str(), "add-permissions" | "remove-permissions");
-        if changes_permissions || !user.permissions.is_empty() {
-            let text = "permissions are not available in this release; use GRANT and REVOKE";
-            return Err(Reply::error(StatusCode::NOT_IMPLEMENTED, text));
+        if !changes_permissions && !user.permissions.is_empty() {
+            return Err(bad("permissions are given by add-permissions"));
         }
         match change.action.as_str() {
             "create" if self.node.data().user(&user.name).is_some() => Err(bad(&Rejection::UserExists.to_string())),
             "create" => Ok(Command::CreateUser { hash: self.hash_of(&user).await?, name: user.name, admin: false }),
             "delete" => Ok(Command::DropUser { name: user.name }),
             "change-password" => Ok(Command::SetPassword { hash: self.hash_of(&user).await?, name: user.name }),
+            "add-permissions" => {
+                let permissions = named(&user.permissions).map_err(|why| bad(&why))?;
+                Ok(Command::AddPermissions { permissions, user: user.name })
+            }
+            "remove-permissions" => {
+                let permissions = named(&user.permissions).map_err(|why| bad(&why))?;
+                Ok(Command::RemovePermissions { permissions, user: user.name })
+            }
             action => Err(bad(&format!("invalid action: {action}"))),
         }
     }
@@ -123,8 +112,28 @@ impl Admin {
     }
 }
 
-fn bad(text: &str) -> Reply {
+pub(super) fn bad(text: &str) -> Reply {
     Reply::error(StatusCode::BAD_REQUEST, text)
+}
+
+/// Permissions by their names; or which name is none.
+pub(super) fn named(posted: &PostedPermissions) -> Result<PermissionMap, String> {
+    let mut named = PermissionMap::new();
+    for (database, names) in posted {
+        let mut set = Permissions::NONE;
+        for name in names {
+            let permission = Permission::parse(name).ok_or_else(|| format!("unknown permission: {name}"))?;
+            set = set.with(Permissions::of(&[permission]));
+        }
+        named.insert(database.clone(), set);
+    }
+    Ok(named)
+}
+
+/// Permissions as they are listed.
+pub(super) fn listed_permissions(permissions: &PermissionMap) -> Value {
+    let names = |set: Permissions| set.iter().map(Permission::name).collect::<Vec<_>>();
+    json!(permissions.iter().map(|(database, set)| (database.as_str(), names(*set))).collect::<BTreeMap<_, _>>())
 }
 
 fn listed(data: &Data, wanted: impl Fn(&User) -> bool) -> Value {
@@ -133,22 +142,10 @@ fn listed(data: &Data, wanted: impl Fn(&User) -> bool) -> Value {
 }
 
 fn shown(user: &User) -> Value {
-    let mut permissions: BTreeMap<&str, &[&str]> = BTreeMap::new();
-    if user.admin {
-        permissions.insert("", &ADMIN);
-    }
-    for (database, privilege) in &user.privileges {
-        let tokens: &[&str] = match privilege {
-            Privilege::None => continue,
-            Privilege::Read => &["ReadData"],
-            Privilege::Write => &["WriteData"],
-            Privilege::All => &ALL,
-        };
-        permissions.insert(database, tokens);
-    }
+    let permissions = user.listed_permissions();
     let mut shown = json!({ "name": user.name, "hash": user.hash });
     if !permissions.is_empty() {
-        shown["permissions"] = json!(permissions);
+        shown["permissions"] = listed_permissions(&permissions);
     }
     shown
 }

@@ -220,9 +220,7 @@ async fn wrapped_answers_carry_the_headers_and_bare_ones_do_not() {
     for bare in [missing, put] {
         assert!(!bare.headers().contains_key("X-Influxdb-Version"));
     }
-    for (method, path) in
-        [("POST", "/copy-shard"), ("GET", "/role"), ("POST", "/role"), ("DELETE", "/influxdb/v2/acl/grants/1")]
-    {
+    for (method, path) in [("POST", "/copy-shard"), ("GET", "/debug/pprof"), ("POST", "/restore-meta")] {
         let later = call(&address, method, path).await;
         assert_eq!(later.status(), 501);
         assert_eq!(text(&later), format!(r#"{{"error":"{method} {path} is not available in this release"}}"#));
@@ -310,13 +308,26 @@ async fn users_are_listed_and_changed() {
         (r#"{"action":"change-password","user":{"name":"x","password":"0ther"}}"#.to_owned(), (400, "user not found")),
         (r#"{"action":"change-password","user":{"name":"u"}}"#.to_owned(), (400, "password or hash required")),
         (r#"{"action":"delete","user":{"name":"x"}}"#.to_owned(), (400, "user not found")),
+        (r#"{"action":"add-permissions","user":{"name":"u","permissions":{"":["ReadData"]}}}"#.to_owned(), (200, "")),
         (
-            r#"{"action":"add-permissions","user":{"name":"u","permissions":{"":["ReadData"]}}}"#.to_owned(),
-            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+            r#"{"action":"remove-permissions","user":{"name":"u","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (200, ""),
+        ),
+        (
+            r#"{"action":"add-permissions","user":{"name":"u","permissions":{"":["Read"]}}}"#.to_owned(),
+            (400, "unknown permission: Read"),
+        ),
+        (
+            r#"{"action":"add-permissions","user":{"name":"u","permissions":{"gone":["ReadData"]}}}"#.to_owned(),
+            (400, "database not found: gone"),
+        ),
+        (
+            r#"{"action":"add-permissions","user":{"name":"x","permissions":{"":["ReadData"]}}}"#.to_owned(),
+            (400, "user not found"),
         ),
         (
             r#"{"action":"create","user":{"name":"p","password":"x","permissions":{"":["ReadData"]}}}"#.to_owned(),
-            (501, "permissions are not available in this release; use GRANT and REVOKE"),
+            (400, "permissions are given by add-permissions"),
         ),
     ] {
         let (status, told) = post(&address, "/user", "application/json", body.as_bytes()).await;
@@ -394,10 +405,8 @@ async fn the_admin_api_takes_administrators_and_nodes() {
         (token("", "a secret of users"), "signature is invalid"),
         (token("root", NODE_SECRET), "signature is invalid"),
         (token("nobody", "a secret of users"), "user not found"),
-        (token("reader", "a secret of users"), "authorization failed"),
         ("Token root:wrong".to_owned(), "authorization failed"),
         ("Token nobody:right".to_owned(), "authorization failed"),
-        ("Token reader:right".to_owned(), "authorization failed"),
         ("Token :right".to_owned(), "username required"),
         ("Digest x".to_owned(), "unable to parse authentication credentials"),
     ] {
@@ -405,4 +414,163 @@ async fn the_admin_api_takes_administrators_and_nodes() {
     }
     let (status, _) = post(&address, "/join", "application/x-www-form-urlencoded", b"addr=b:8091").await;
     assert_eq!(status, 401, "nothing is done for strangers");
+    // Users may look at the members; for everything else they need permissions.
+    let reader = token("reader", "a secret of users");
+    for path in ["/status", "/peers", "/show-cluster"] {
+        assert_eq!(ask(path, Some(&reader)).await, good, "{path}");
+    }
+    let lacks = |permission: &str| (403, false, format!("user reader lacks permission {permission}"));
+    for (path, permission) in [
+        ("/", "CreateUserAndRole"),
+        ("/user", "CreateUserAndRole"),
+        ("/role", "CreateUserAndRole"),
+        ("/influxdb/v2/acl/restrictions", "CreateUserAndRole"),
+        ("/lease?name=x&nodeid=1", "AddRemoveNode"),
+        ("/show-shards", "ManageShard"),
+        ("/debug/pprof", "Monitor"),
+    ] {
+        assert_eq!(ask(path, Some(&reader)).await, lacks(permission), "{path}");
+    }
+    let permissions = std::collections::BTreeMap::from([(
+        String::new(),
+        meta::Permissions::of(&[meta::Permission::Rebalance, meta::Permission::CreateUserAndRole]),
+    )]);
+    let user = "reader".to_owned();
+    propose(&[&process], &meta::Command::AddPermissions { user, permissions }).await;
+    assert_eq!(ask("/user", Some(&reader)).await, good);
+    assert_eq!(ask("/show-shards", Some(&reader)).await, good, "one of several will do");
+    assert_eq!(ask("/lease?name=x&nodeid=1", Some(&reader)).await, lacks("AddRemoveNode"));
+}
+
+#[tokio::test]
+async fn roles_are_listed_and_changed() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    assert_eq!(get_json(&address, "/role").await, json!({}));
+    let missing = call(&address, "GET", "/role?name=ops").await;
+    assert_eq!((missing.status().as_u16(), text(&missing).as_str()), (404, r#"{"error":"role not found"}"#));
+    propose(&[&process], &create_database("db")).await;
+    let user = meta::Command::CreateUser { name: "ann".to_owned(), hash: "h".to_owned(), admin: false };
+    propose(&[&process], &user).await;
+    for (body, want) in [
+        (r#"{"action":"create","role":{"name":"ops"}}"#, (200, "")),
+        (r#"{"action":"create","role":{"name":"ops"}}"#, (400, "role already exists")),
+        (r#"{"action":"create","role":{}}"#, (400, "role name required")),
+        (r#"{"action":"create"}"#, (400, "invalid role")),
+        (r#"{"action":"paint","role":{"name":"ops"}}"#, (400, "invalid action: paint")),
+        ("x", (400, "invalid JSON")),
+        (
+            r#"{"action":"create","role":{"name":"x","users":["ann"]}}"#,
+            (400, "a role is created without permissions and users, which are added to it"),
+        ),
+        (r#"{"action":"add-users","role":{"name":"ops","users":["ann"]}}"#, (200, "")),
+        (r#"{"action":"add-users","role":{"name":"ops","users":["bob"]}}"#, (400, "user not found")),
+        (r#"{"action":"add-users","role":{"name":"x","users":["ann"]}}"#, (400, "role not found")),
+        (
+            r#"{"action":"add-permissions","role":{"name":"ops","permissions":{"db":["WriteData","ReadData"],"":["Monitor"]}}}"#,
+            (200, ""),
+        ),
+        (
+            r#"{"action":"add-permissions","role":{"name":"ops","permissions":{"db":["Monitor"]}}}"#,
+            (400, "permission Monitor cannot be given for one database"),
+        ),
+        (
+            r#"{"action":"add-permissions","role":{"name":"ops","permissions":{"":["X"]}}}"#,
+            (400, "unknown permission: X"),
+        ),
+        (r#"{"action":"remove-permissions","role":{"name":"ops","permissions":{"":["Monitor"]}}}"#, (200, "")),
+        (r#"{"action":"change-name","role":{"name":"x","newName":"y"}}"#, (400, "role not found")),
+        (r#"{"action":"change-name","role":{"name":"ops"}}"#, (400, "role name required")),
+        (r#"{"action":"change-name","role":{"name":"ops","newName":"operators"}}"#, (200, "")),
+    ] {
+        let (status, told) = post(&address, "/role", "application/json", body.as_bytes()).await;
+        let wanted = if want.1.is_empty() { String::new() } else { format!(r#"{{"error":"{}"}}"#, want.1) };
+        assert_eq!((status, told), (want.0, wanted), "{body}");
+    }
+    let role = json!({ "name": "operators", "permissions": { "db": ["ReadData", "WriteData"] }, "users": ["ann"] });
+    assert_eq!(get_json(&address, "/role").await, json!({ "roles": [role] }));
+    assert_eq!(get_json(&address, "/role?name=operators").await, json!({ "roles": [role] }));
+    for (body, want) in [
+        (&br#"{"action":"remove-users","role":{"name":"operators","users":["ann"]}}"#[..], 200),
+        (br#"{"action":"delete","role":{"name":"operators"}}"#, 200),
+        (br#"{"action":"delete","role":{"name":"operators"}}"#, 400),
+    ] {
+        assert_eq!(post(&address, "/role", "application/json", body).await.0, want);
+    }
+}
+
+#[tokio::test]
+async fn restrictions_and_grants_are_posted_listed_and_deleted() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let (restrictions, grants) = ("/influxdb/v2/acl/restrictions", "/influxdb/v2/acl/grants");
+    assert_eq!(get_json(&address, restrictions).await, json!({ "restrictions": [] }));
+    assert_eq!(get_json(&address, grants).await, json!({ "grants": [] }));
+    let user = meta::Command::CreateUser { name: "ann".to_owned(), hash: "h".to_owned(), admin: false };
+    propose(&[&process], &user).await;
+    let rule = json!({
+        "database": { "match": "exact", "value": "db" },
+        "measurement": { "match": "prefix", "value": "cpu" },
+        "tags": [{ "match": "prefix", "key": "host", "value": "web" }],
+        "permissions": ["read", "write"],
+    });
+    let made = |id: &str| {
+        let mut made = rule.clone();
+        made["id"] = json!(id);
+        made
+    };
+    let add = async |path: &str, body: &Value| {
+        let (status, told) = post(&address, path, "application/json", body.to_string().as_bytes()).await;
+        (status, serde_json::from_str::<Value>(&told).expect("JSON"))
+    };
+    assert_eq!(add(restrictions, &rule).await, (200, made("0000000000000001")));
+    let mut grant = rule.clone();
+    grant["users"] = json!([{ "name": "ann" }]);
+    let mut granted = made("0000000000000002");
+    granted["users"] = grant["users"].clone();
+    assert_eq!(add(grants, &grant).await, (200, granted.clone()));
+    assert_eq!(get_json(&address, restrictions).await, json!({ "restrictions": [made("0000000000000001")] }));
+    assert_eq!(get_json(&address, grants).await, json!({ "grants": [granted] }));
+    let with = |key: &str, value: Value| {
+        let mut changed = rule.clone();
+        changed[key] = value;
+        changed
+    };
+    for (path, body) in [
+        (restrictions, with("tag", json!([]))),
+        (restrictions, with("id", json!("0000000000000009"))),
+        (restrictions, with("database", json!({ "match": "regex", "value": "db" }))),
+        (restrictions, with("database", json!({ "match": "exact", "value": "" }))),
+        (restrictions, with("measurement", json!({ "value": "cpu" }))),
+        (restrictions, with("tags", json!([{ "match": "exact", "key": "host" }]))),
+        (restrictions, with("permissions", json!([]))),
+        (restrictions, with("permissions", json!(["admin"]))),
+        (restrictions, with("users", json!([{ "name": "ann" }]))),
+        (grants, rule.clone()),
+        (grants, with("users", json!([{ "name": "bob" }]))),
+        (grants, with("roles", json!([{ "name": "nope" }]))),
+        (grants, with("roles", json!(["nope"]))),
+        (grants, json!({})),
+        (grants, json!(null)),
+    ] {
+        let (status, told) = add(path, &body).await;
+        assert_eq!(status, 400, "{path} {body} {told}");
+    }
+    for (method, path, want) in [
+        ("DELETE", "/influxdb/v2/acl/restrictions/0000000000000002", 404),
+        ("DELETE", "/influxdb/v2/acl/restrictions/1", 404),
+        ("DELETE", "/influxdb/v2/acl/restrictions/+000000000000001", 404),
+        ("DELETE", "/influxdb/v2/acl/restrictions/0000000000000001", 204),
+        ("DELETE", "/influxdb/v2/acl/restrictions/0000000000000001", 404),
+        ("DELETE", "/influxdb/v2/acl/grants/0000000000000002", 204),
+        ("DELETE", "/influxdb/v2/acl/other/0000000000000002", 404),
+        ("GET", "/influxdb/v2/acl/other", 404),
+    ] {
+        assert_eq!(call(&address, method, path).await.status().as_u16(), want, "{method} {path}");
+    }
+    assert_eq!(get_json(&address, restrictions).await, json!({ "restrictions": [] }));
 }

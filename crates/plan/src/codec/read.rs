@@ -45,6 +45,13 @@ pub(super) fn read_plan(bytes: &[u8]) -> Result<ShardPlan> {
     Ok(ShardPlan { measurement, range, direction, columns, series, condition, group_by, window, work })
 }
 
+/// Reads a filter without its version.
+pub(super) fn read_filter(bytes: &[u8]) -> Result<TagFilter> {
+    let mut input = Input { rest: bytes };
+    let filter = input.filter(0)?;
+    if input.rest.is_empty() { Ok(filter) } else { malformed("bytes after the end") }
+}
+
 /// What is left to read.
 struct Input<'a> {
     rest: &'a [u8],

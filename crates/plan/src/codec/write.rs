@@ -52,7 +52,7 @@ fn put_window(out: &mut Vec<u8>, window: &Window) {
     put_bytes(out, window.zone().map_or(b"", |zone| zone.name().as_bytes()));
 }
 
-fn put_filter(out: &mut Vec<u8>, filter: &TagFilter) {
+pub(super) fn put_filter(out: &mut Vec<u8>, filter: &TagFilter) {
     match filter {
         TagFilter::All => out.push(0),
         TagFilter::None => out.push(1),
