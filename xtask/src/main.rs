@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod package;
 mod process;
 mod shape;
 mod tidy;
@@ -18,6 +19,8 @@ The project's own commands.
     cargo xtask demo [--once]     three nodes on this machine with real telemetry; stays up until Ctrl-C
     cargo xtask test [--hosts]    all tests; with --hosts those that need root and network namespaces
     cargo xtask bench [--quick]   ingest and queries beside the reference server, into docs/benchmarks.md
+    cargo xtask package [--test]  deb and rpm packages; --profile, --bin, --out, --revision, --sign-key (see
+                                  packaging/README.md); with --test installs them in roots of their own, as root
     cargo xtask ci                what must pass before a change lands
     cargo xtask fix               formats the code and applies what clippy can mend
     cargo xtask layers            checks that no crate depends on one above it, and that pure crates are pure
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         ["test", "--hosts"] => ci::test(true),
         ["bench"] => bench::run(false),
         ["bench", "--quick"] => bench::run(true),
+        ["package", options @ ..] => package::command(options),
         ["ci"] => ci::run_steps(),
         ["fix"] => ci::fix(),
         ["layers"] => shape::check(),
