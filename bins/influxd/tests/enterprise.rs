@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -110,6 +110,30 @@ impl Node {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// As an operator does: asked to end, it ends well and in time.
+    fn stop(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("it runs")?;
+        let pid = child.id().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success());
+        let ended = until("it ends", Duration::from_secs(30), || Ok(child.try_wait()?));
+        let status = ended.with_context(|| self.log())?;
+        ensure!(status.success(), "{}: {status}\n{}", self.host, self.log());
+        Ok(())
+    }
+
+    /// Waits until it serves clients again, or knows who leads.
+    fn is_back(&self) -> anyhow::Result<()> {
+        until("it is back", SOON, || {
+            Ok(match self.kind {
+                Kind::Meta => (self.status()?["leader"] != "").then_some(()),
+                Kind::Data => {
+                    let health = testkit::http::request("GET", &self.at(8086), "/health", b"");
+                    health.is_ok_and(|answer| answer.status == 200).then_some(())
+                }
+            })
+        })
     }
 
     fn log(&self) -> String {
@@ -552,5 +576,119 @@ fn copies_are_asked_for_their_state() -> anyhow::Result<()> {
     lost.with_context(|| nodes[1].log())?;
     let stranger = testkit::http::request("GET", &nodes[0].at(8088), "/shards", b"")?;
     ensure!(stranger.status == 401, "{} {}", stranger.status, stranger.body);
+    Ok(())
+}
+
+/// A client behind a load balancer tries the next node; this often, and then gives up.
+const TRIES_MAX: usize = 20;
+/// What the client does before the next node is restarted.
+const TURNS_A_NODE: usize = 20;
+/// Between two attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Asks one node after the other until one has done it; how often it had to be asked.
+fn with_retry(hosts: &[String], from: usize, ask: impl Fn(&str) -> anyhow::Result<()>) -> anyhow::Result<usize> {
+    let mut last = None;
+    for attempt in 0..TRIES_MAX {
+        match ask(&hosts[(from + attempt) % hosts.len()]) {
+            Ok(()) => return Ok(attempt + 1),
+            Err(error) => last = Some(error),
+        }
+        std::thread::sleep(RETRY_PAUSE);
+    }
+    Err(last.context("at least one attempt")?).with_context(|| format!("{TRIES_MAX} attempts"))
+}
+
+/// What a client of a cluster that is being restarted sees.
+#[derive(Debug, Default)]
+struct Seen {
+    writes: i64,
+    reads: i64,
+    changes: i64,
+    /// Requests that had to be sent again.
+    again: usize,
+}
+
+/// Writes at `quorum`, reads all of it, and changes the metadata now and then, each through the next node.
+fn client(hosts: &[String], stop: &AtomicBool, progress: &AtomicUsize) -> anyhow::Result<Seen> {
+    let mut seen = Seen::default();
+    let post = |host: &str, target: &str, body: &str| -> anyhow::Result<String> {
+        let answer = testkit::http::request("POST", &format!("{host}:8086"), target, body.as_bytes())?;
+        ensure!(matches!(answer.status, 200 | 204), "{host}: {} {}", answer.status, answer.body);
+        Ok(answer.body)
+    };
+    for turn in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        progress.store(turn, Ordering::Relaxed);
+        let point = format!("m,host=h{} v={} {}", turn % 7, seen.writes, seen.writes);
+        let write = |host: &str| post(host, "/write?db=d&consistency=quorum", &point).map(drop);
+        seen.again += with_retry(hosts, turn, write).context("a write")? - 1;
+        seen.writes += 1;
+        let written = seen.writes;
+        let read = |host: &str| {
+            let text = testkit::http::encode("SELECT count(v) FROM m");
+            let answer: Value = serde_json::from_str(&post(host, &format!("/query?db=d&q={text}"), "")?)?;
+            let count = answer["results"][0]["series"][0]["values"][0][1].as_i64();
+            // The third copy of a point may still be on its way when two are enough.
+            ensure!(count == Some(written), "{host}: {answer} instead of {written} points");
+            Ok(())
+        };
+        seen.again += with_retry(hosts, turn + 1, read).context("a read")? - 1;
+        seen.reads += 1;
+        if turn % 20 == 0 {
+            let text = testkit::http::encode(&format!("CREATE DATABASE c{turn}"));
+            let change = |host: &str| {
+                let answer = post(host, &format!("/query?q={text}"), "")?;
+                ensure!(!answer.contains("error"), "{host}: {answer}");
+                Ok(())
+            };
+            seen.again += with_retry(hosts, turn + 2, change).context("a change of the metadata")? - 1;
+            seen.changes += 1;
+        }
+    }
+    Ok(seen)
+}
+
+/// Meta nodes first, then data nodes, one at a time, as an upgrade does. `MAINSTEM_ROLLS` says how many times around.
+#[test]
+fn a_rolling_restart_fails_no_request_and_loses_nothing() -> anyhow::Result<()> {
+    let rolls = std::env::var("MAINSTEM_ROLLS").ok().and_then(|rolls| rolls.parse().ok()).unwrap_or(1);
+    let dir = tempfile::tempdir()?;
+    let mut metas = metas(dir.path(), 9, 3, "")?;
+    let mut nodes = Vec::new();
+    for node in [11, 12, 13] {
+        let data = data_node(dir.path(), 9, node, "")?;
+        add(&metas, &data)?;
+        nodes.push(data);
+    }
+    nodes[0].query("CREATE DATABASE d WITH REPLICATION 3")?;
+    let hosts: Vec<String> = nodes.iter().map(|node| node.host.clone()).collect();
+    let (stop, progress) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let seen = std::thread::scope(|scope| -> anyhow::Result<Seen> {
+        let client = scope.spawn(|| client(&hosts, &stop, &progress));
+        let rolling = (0..rolls).try_for_each(|_| {
+            metas.iter_mut().chain(&mut nodes).try_for_each(|node| {
+                let turn = progress.load(Ordering::Relaxed);
+                node.stop()?;
+                node.start()?;
+                node.is_back()?;
+                until("the client goes on", SOON * 2, || {
+                    let goes_on = progress.load(Ordering::Relaxed) >= turn + TURNS_A_NODE;
+                    Ok((goes_on || client.is_finished()).then_some(()))
+                })
+            })
+        });
+        stop.store(true, Ordering::Relaxed);
+        let seen = client.join().map_err(|_| anyhow::anyhow!("the client panicked"))??;
+        rolling.map(|()| seen)
+    })?;
+    eprintln!("{rolls} times around: {seen:?}");
+    ensure!(seen.writes > 50 && seen.changes > 2, "too little to prove anything: {seen:?}");
+    for node in &nodes {
+        let all = until("all points", SOON, || Ok((node.count()? == seen.writes).then_some(())));
+        all.with_context(|| format!("{}: {:?} of {}", node.host, node.count(), seen.writes))?;
+    }
     Ok(())
 }
