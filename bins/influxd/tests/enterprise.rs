@@ -579,24 +579,19 @@ fn copies_are_asked_for_their_state() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A client behind a load balancer tries the next node; this often, and then gives up.
-const TRIES_MAX: usize = 20;
+/// A client behind a load balancer tries the next node for so long, and then gives up.
+const RETRY_MAX: Duration = Duration::from_secs(4);
 /// What the client does before the next node is restarted.
 const TURNS_A_NODE: usize = 20;
-/// Between two attempts.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks one node after the other until one has done it; how often it had to be asked.
 fn with_retry(hosts: &[String], from: usize, ask: impl Fn(&str) -> anyhow::Result<()>) -> anyhow::Result<usize> {
-    let mut last = None;
-    for attempt in 0..TRIES_MAX {
-        match ask(&hosts[(from + attempt) % hosts.len()]) {
-            Ok(()) => return Ok(attempt + 1),
-            Err(error) => last = Some(error),
-        }
-        std::thread::sleep(RETRY_PAUSE);
-    }
-    Err(last.context("at least one attempt")?).with_context(|| format!("{TRIES_MAX} attempts"))
+    let mut attempts = 0;
+    until("a node does it", RETRY_MAX, || {
+        attempts += 1;
+        ask(&hosts[(from + attempts) % hosts.len()]).map(Some)
+    })?;
+    Ok(attempts)
 }
 
 /// What a client of a cluster that is being restarted sees.

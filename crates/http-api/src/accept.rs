@@ -21,7 +21,7 @@ impl Wanted {
         let mut best = (0, json);
         for header in headers.get_all(ACCEPT) {
             for entry in header.to_str().unwrap_or_default().split(',') {
-                let (name, quality) = parse_entry(entry);
+                let (name, quality) = stdx::accept::entry(entry);
                 let wanted = match name.as_str() {
                     "application/json" | "application/*" | "*/*" => json,
                     "application/csv" => csv("application/csv"),
@@ -40,29 +40,9 @@ impl Wanted {
     }
 }
 
-/// A media type in small letters and its quality in thousandths.
-fn parse_entry(entry: &str) -> (String, u32) {
-    let mut parts = entry.split(';');
-    let name = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-    let quality = parts.find_map(|param| {
-        let (key, value) = param.split_once('=')?;
-        key.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f64>().ok())
-    });
-    match quality {
-        None => (name, 1_000),
-        Some(None) => (name, 0),
-        Some(Some(quality)) => (name, (quality.clamp(0.0, 1.0) * 1_000.0) as u32),
-    }
-}
-
 /// Whether the client takes gzip.
 pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
-    let mut entries =
-        headers.get_all(ACCEPT_ENCODING).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    entries.any(|entry| {
-        let (name, quality) = parse_entry(entry);
-        name == "gzip" && quality > 0
-    })
+    stdx::accept::takes_gzip(headers.get_all(ACCEPT_ENCODING).iter().map(|value| value.to_str().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -90,12 +70,5 @@ mod tests {
         assert_eq!(wanted("application/csv;q=0"), json);
         assert_eq!(wanted("application/csv;q=x"), json);
         assert_eq!(Wanted::of(&HeaderMap::new(), true).format, Format::PrettyJson);
-    }
-
-    #[test]
-    fn gzip_is_taken_unless_refused() {
-        let takes = |value| takes_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]));
-        assert!(takes("gzip") && takes("deflate, gzip") && takes("GZIP;q=0.5"));
-        assert!(!takes("deflate") && !takes("gzip;q=0") && !takes(""));
     }
 }

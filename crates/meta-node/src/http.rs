@@ -11,6 +11,7 @@ mod roles;
 mod rules;
 mod shards;
 mod users;
+mod wrap;
 
 use std::sync::Arc;
 
@@ -86,6 +87,12 @@ pub fn redirect_router(target: Arc<dyn Fn() -> Option<String> + Send + Sync>) ->
 }
 
 async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let gzip = wrap::takes_gzip(request.headers());
+    let answer = wrap::contained(answer(&admin, request)).await;
+    if gzip { wrap::compressed(&admin.node.0.env, answer).await } else { answer }
+}
+
+async fn answer(admin: &Admin, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if !matches!(parts.method, Method::GET | Method::POST | Method::DELETE) {
         return Reply::text(StatusCode::BAD_REQUEST, "\n").into_response();

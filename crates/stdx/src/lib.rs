@@ -2,8 +2,9 @@
 //!
 //! In reading order: `fnv` (the hash that routes series to shards), `varint` (small numbers in few bytes), `bitmap`
 //! (one bit a row), `human` (durations and instants as text), `ids` (names that
-//! nobody else has), `form` (parameters of URLs and forms).
+//! nobody else has), `form` (parameters of URLs and forms), `accept` (what a client wants).
 
+pub mod accept;
 pub mod bitmap;
 pub mod fnv;
 pub mod form;

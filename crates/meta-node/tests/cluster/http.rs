@@ -157,6 +157,14 @@ async fn other_programs_get_the_published_document_and_send_published_commands()
     );
     let later = call(&address, "GET", &format!("/?index={index}")).await;
     assert!(text(&later).contains("autogen"), "the document follows");
+    for number in 0..50 {
+        propose(&[&process], &create_database(&format!("database {number}"))).await;
+    }
+    let request = http::Request::get("/?index=0").header("host", &address).header("accept-encoding", "gzip");
+    let packed = send(&address, request.body(Full::default()).expect("well formed")).await;
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert!(packed.headers().contains_key("Influxdb-Metaindex"), "headers stay");
+    assert_eq!(packed.body()[..2], [0x1f, 0x8b]);
 
     // DropUserCommand { Name: "u" }, CreateUserCommand { "u", "x", false }, DropDatabaseCommand without a body
     let answers = [
