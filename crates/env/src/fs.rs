@@ -110,6 +110,11 @@ pub trait Fs: Send + Sync + Debug {
         self.open(path, OpenMode::Read)?.len()
     }
 
+    /// Who may do what with a file: the last nine bits of its mode. A simulated disk has one user.
+    fn mode(&self, path: &Path) -> io::Result<u32> {
+        self.open(path, OpenMode::Read).map(|_| 0o600)
+    }
+
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Write as _};
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
@@ -25,31 +26,50 @@ pub type Now = Box<dyn Fn() -> i64 + Send + Sync>;
 /// Sends every event from `level` on to `out`. Only the first call in a process has an effect; the answer says whether
 /// this was it.
 pub fn init(level: &str, format: Format, now: Now, out: Box<dyn Write + Send>) -> bool {
-    let filter = match level.to_ascii_lowercase().as_str() {
-        "error" => LevelFilter::ERROR,
-        "warn" => LevelFilter::WARN,
-        "debug" => LevelFilter::DEBUG,
-        _ => LevelFilter::INFO,
-    };
+    set_level(level);
     let layer = Lines { format, now, out: Mutex::new(out) };
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(Ours(filter)));
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(Ours));
     tracing::subscriber::set_global_default(subscriber).is_ok()
 }
 
-/// Lets our own events through from the level on, and those of libraries only when they warn.
-struct Ours(LevelFilter);
+/// Sends events from `level` on from now on: `error`, `warn`, `info` or `debug`.
+pub fn set_level(level: &str) {
+    let index = LEVELS.iter().position(|(name, _)| level.eq_ignore_ascii_case(name)).unwrap_or(INFO);
+    LEVEL.store(index, Ordering::Relaxed);
+    // Places that log remember whether anybody listens.
+    tracing::callsite::rebuild_interest_cache();
+}
 
-const LIBRARIES: &[&str] = &["h2", "hyper", "hyper_util", "tonic", "tower", "openraft", "rustyline", "turmoil"];
+const LEVELS: [(&str, LevelFilter); 4] = [
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+];
+const INFO: usize = 2;
+
+/// Index of the level in [`LEVELS`].
+static LEVEL: AtomicUsize = AtomicUsize::new(INFO);
+
+fn level() -> LevelFilter {
+    LEVELS[LEVEL.load(Ordering::Relaxed)].1
+}
+
+/// Lets our own events through from the level on, and those of libraries only when they warn.
+struct Ours;
+
+const LIBRARIES: &[&str] =
+    &["h2", "hyper", "hyper_util", "openraft", "rustls", "rustyline", "tokio_rustls", "tonic", "tower", "turmoil"];
 
 impl<S: Subscriber> tracing_subscriber::layer::Filter<S> for Ours {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: &Context<'_, S>) -> bool {
         let root = metadata.target().split("::").next().unwrap_or_default();
-        let limit = if LIBRARIES.contains(&root) { self.0.min(LevelFilter::ERROR) } else { self.0 };
+        let limit = if LIBRARIES.contains(&root) { level().min(LevelFilter::ERROR) } else { level() };
         *metadata.level() <= limit
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.0)
+        Some(level())
     }
 }
 

@@ -39,6 +39,14 @@ impl Metrics {
         gauge
     }
 
+    /// Registers a counter or a gauge that was there before.
+    pub fn register<M>(&self, name: &str, help: &str, metric: &M)
+    where
+        M: prometheus_client::registry::Metric + Clone,
+    {
+        self.registry.lock().register(name, help, metric.clone());
+    }
+
     /// All metrics as text, in the format of Prometheus.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -57,6 +65,9 @@ mod tests {
         let metrics = Metrics::new();
         let writes = metrics.counter("writes", "Write requests");
         let queue = metrics.gauge("queue_bytes", "Bytes that wait");
+        let earlier = Counter::default();
+        earlier.inc();
+        metrics.register("earlier", "Was there before", &earlier);
         writes.inc_by(3);
         queue.set(-2);
         let text = metrics.render();
