@@ -4,7 +4,7 @@
 //! `interactive` talks with a person, `import` reads files. What is said and how it looks is that of the reference's
 //! shell, on which scripts rely.
 //!
-//! Not here yet: TLS, unix sockets, proxies named by the environment, Flux.
+//! Not here yet: unix sockets, proxies named by the environment, Flux.
 
 mod command;
 mod complete;
@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use api_client::{Address, Credentials};
 use env::Env;
+use tls::ClientSettings;
 
 use flags::{Flags, Stop, USAGE};
 use format::Format;
@@ -138,7 +139,8 @@ fn open(flags: &Flags) -> anyhow::Result<Session> {
         chunk_size: 0,
         node_id: flags.node,
     };
-    Ok(Session::new(Env::real(), address, credentials(flags)?, settings)?)
+    let tls = ClientSettings { insecure: flags.unsafe_ssl, ..ClientSettings::default() };
+    Ok(Session::new(Env::real(), address, tls, credentials(flags)?, settings)?)
 }
 
 /// Who connects: the flags come before the environment; an empty password on the command line is asked for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use api_client::{Address, Cell, Client, ClientConfig, ClientError, Credentials, Document, Query};
 use bytes::Bytes;
 use env::Env;
+use tls::ClientSettings;
 
 use crate::VERSION;
 use crate::command::{Command, parse_target};
@@ -49,6 +50,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Session {
     env: Env,
     client: Client,
+    /// Whom to believe, where a server has TLS.
+    tls: ClientSettings,
     credentials: Option<Credentials>,
     pub(crate) settings: Settings,
 }
@@ -65,10 +68,21 @@ pub(crate) fn parse_consistency(name: &str) -> Option<&'static str> {
     ["any", "one", "quorum", "all"].into_iter().find(|known| *known == name)
 }
 
-fn client(env: &Env, address: Address, credentials: Option<Credentials>) -> Result<Client, ClientError> {
+fn client(
+    env: &Env,
+    address: Address,
+    tls: &ClientSettings,
+    credentials: Option<Credentials>,
+) -> Result<Client, ClientError> {
     let user_agent = format!("InfluxDBShell/{VERSION}");
-    let config =
-        ClientConfig { address, credentials, user_agent, connect_timeout: CONNECT_TIMEOUT, answer_timeout: None };
+    let config = ClientConfig {
+        address,
+        tls: tls.clone(),
+        credentials,
+        user_agent,
+        connect_timeout: CONNECT_TIMEOUT,
+        answer_timeout: None,
+    };
     Client::new(env.clone(), config)
 }
 
@@ -76,10 +90,11 @@ impl Session {
     pub(crate) fn new(
         env: Env,
         address: Address,
+        tls: ClientSettings,
         credentials: Option<Credentials>,
         settings: Settings,
     ) -> Result<Session, ClientError> {
-        Ok(Session { client: client(&env, address, credentials.clone())?, env, credentials, settings })
+        Ok(Session { client: client(&env, address, &tls, credentials.clone())?, env, tls, credentials, settings })
     }
 
     /// The way to the server.
@@ -90,7 +105,7 @@ impl Session {
     /// Who the user is from now on.
     pub(crate) fn set_credentials(&mut self, credentials: Credentials) -> Result<(), ClientError> {
         self.credentials = Some(credentials);
-        self.client = client(&self.env, self.client.address().clone(), self.credentials.clone())?;
+        self.client = client(&self.env, self.client.address().clone(), &self.tls, self.credentials.clone())?;
         Ok(())
     }
 
@@ -202,7 +217,10 @@ impl Session {
     async fn connect(&mut self, target: &str, out: &mut dyn Write) -> io::Result<()> {
         let old = self.client.address();
         let parsed = if target.is_empty() { Ok(old.clone()) } else { Address::parse(target, None) };
-        let made = parsed.and_then(|address| client(&self.env, address, self.credentials.clone()));
+        // Who came with TLS goes on with it, unless the scheme says otherwise.
+        let keeps_tls = old.tls && !target.contains("://");
+        let parsed = parsed.map(|address| Address { tls: address.tls || keeps_tls, ..address });
+        let made = parsed.and_then(|address| client(&self.env, address, &self.tls, self.credentials.clone()));
         match made {
             Err(error) => writeln!(out, "ERR: {error}"),
             Ok(client) => {

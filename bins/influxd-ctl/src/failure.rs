@@ -56,7 +56,7 @@ pub(crate) fn text(error: &ClientError, timeout: Duration) -> String {
         ClientError::TimedOut => {
             format!("operation timed out with error: no answer within {}", print_duration(timeout))
         }
-        ClientError::Address(..) | ClientError::NotYet(_) | ClientError::NoTls => error.to_string(),
+        ClientError::Address(..) | ClientError::Tls(_) | ClientError::Downgraded(_) => error.to_string(),
     };
     // Texts of servers, which must not move the cursor of a terminal.
     text.replace(|char: char| char.is_control(), "\u{fffd}")
@@ -64,6 +64,9 @@ pub(crate) fn text(error: &ClientError, timeout: Duration) -> String {
 
 fn hint(error: &ClientError) -> &'static str {
     match error {
+        ClientError::Unreachable { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+            "-bind-tls is for nodes with TLS; -ca names a file with certificates to trust, and -k trusts any."
+        }
         ClientError::Unreachable { .. } => {
             "Check that the node runs and that its port can be reached; -bind names the meta node to ask."
         }
@@ -71,11 +74,13 @@ fn hint(error: &ClientError) -> &'static str {
             "Give it longer with -timeout. A change may still be carried out: look with 'influxd-ctl show' before you \
              repeat it."
         }
+        ClientError::Refused { status: 400, text, .. } if text.contains("HTTP request to an HTTPS server") => {
+            "Use -bind-tls; with -k where nobody has signed the certificate."
+        }
         ClientError::Refused { status: 401, .. } => {
             "Say who you are with -auth-type basic -user <name> -pwd <password>, or with -auth-type jwt -user <name> \
              -secret <secret>."
         }
-        ClientError::NoTls => "Leave out -bind-tls, and reach the meta node through a network that you trust.",
         _ => "",
     }
 }

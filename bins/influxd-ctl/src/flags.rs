@@ -18,9 +18,15 @@ pub(crate) struct Global {
     // Accepted, and nothing is read from it: what it would say can be said with flags.
     #[arg(long = "config", default_value = "")]
     pub(crate) _config: String,
-    // Accepted: there are no certificates to skip.
+    // These three are ours.
+    #[arg(long = "ca", default_value = "")]
+    pub(crate) ca: String,
+    #[arg(long = "cert", default_value = "")]
+    pub(crate) cert: String,
+    #[arg(long = "key", default_value = "")]
+    pub(crate) key: String,
     #[arg(long = "k")]
-    pub(crate) _k: bool,
+    pub(crate) k: bool,
     #[arg(long, default_value = "")]
     pub(crate) pwd: String,
     #[arg(long, default_value = "")]

@@ -8,7 +8,7 @@
 //! - A failure is told on standard error and the exit code is 1; what scripts read stands on standard output.
 //! - Passwords and secrets are never printed.
 //!
-//! Not here yet: TLS, copying shards by hand, anti-entropy, backups, LDAP. Each says so.
+//! Not here yet: copying shards by hand, anti-entropy, backups, LDAP. Each says so.
 
 mod document;
 mod failure;

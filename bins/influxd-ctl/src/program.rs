@@ -1,11 +1,13 @@
 //! From the words of the command line to a command, and from its failure to an exit code.
 
 use std::io;
+use std::path::PathBuf;
 
 use api_client::{AdminClient, AdminConfig, Authorization, ClientError, Credentials};
 use clap::Parser;
 use env::Env;
 use serde::de::DeserializeOwned;
+use tls::{Authorities, CertificateFiles, ClientSettings, NamedBy};
 
 use crate::failure::Failure;
 use crate::flags::{self, Global, Place, Stop};
@@ -143,12 +145,13 @@ impl Ctl<'_> {
 
     /// A client of the node at `address`.
     pub(crate) fn client(&self, address: &str) -> Result<AdminClient, Failure> {
-        let config = AdminConfig { authorization: self.authorization.clone(), timeout: self.global.timeout };
-        let client = match self.global.bind_tls {
-            true => Err(ClientError::NoTls),
-            false => AdminClient::new(self.surroundings.env.clone(), address, config),
+        let (authorization, tls) = (self.authorization.clone(), client_settings(&self.global));
+        let config = AdminConfig { authorization, tls, timeout: self.global.timeout };
+        let address = match self.global.bind_tls && !address.contains("://") {
+            true => format!("https://{address}"),
+            false => address.to_owned(),
         };
-        client.map_err(|error| self.failure(&error))
+        AdminClient::new(self.surroundings.env.clone(), &address, config).map_err(|error| self.failure(&error))
     }
 
     /// Sends a form to `client`.
@@ -212,6 +215,21 @@ pub(crate) fn none_left(arguments: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::argument(format!("unexpected extra arguments: [{}]", arguments.join(" "))))
+}
+
+/// Whom to believe, and what to show those who ask for a certificate.
+fn client_settings(global: &Global) -> ClientSettings {
+    let named = |path: &String| Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty());
+    ClientSettings {
+        insecure: global.k,
+        authorities: named(&global.ca).map(|path| Authorities { place: "-ca".to_owned(), path }),
+        certificate: named(&global.cert).map(|certificate| CertificateFiles {
+            named_by: NamedBy::Flags,
+            certificate,
+            private_key: named(&global.key),
+            any_mode: false,
+        }),
+    }
 }
 
 fn authorization(global: &Global) -> Result<Authorization, Failure> {

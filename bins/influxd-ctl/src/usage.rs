@@ -33,11 +33,17 @@ Options:
   -bind host:port
        The HTTP address of a meta node; any of the cluster will do. (default localhost:8091)
   -bind-tls
-       Use TLS. Not available in this release.
+       Use TLS.
+  -ca file
+       Certificates of those whom to believe, in PEM; those of the system otherwise.
+  -cert file
+       A certificate to show, for nodes that ask for one.
   -config file
        Accepted for old scripts; nothing is read from the file.
   -k
-       Do not check certificates. There are none in this release.
+       Do not check the certificates of nodes.
+  -key file
+       The key of -cert; in the same file otherwise.
   -pwd password
        The password, with -auth-type basic.
   -secret secret

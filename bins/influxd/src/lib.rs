@@ -3,7 +3,8 @@
 //! `node` starts the parts in order and stops them; `link` is the way to the metadata service; `services` lets the HTTP
 //! API call into the cluster and `auth` tells it who asks; `membership` is how a node waits to be added, is added, and is told to leave. `meta_only` is
 //! a node of the program `influxd-meta`: the metadata service and nothing else. The programs in `main` and `meta_main`
-//! read flags; `lookup` finds their files, and what else they share is in `program`.
+//! read flags; `lookup` finds their files, and what else they share is in `program`. `tls` has the certificates of
+//! all ports.
 //!
 //! This is a library so that a whole node can also run inside a simulation.
 
@@ -16,6 +17,7 @@ pub mod meta_only;
 pub mod node;
 pub mod program;
 pub mod services;
+pub mod tls;
 
 /// The level of InfluxDB 1.x that clients are told.
 pub const COMPATIBLE_VERSION: &str = "1.12.4";

@@ -9,6 +9,7 @@ use env::Env;
 use influxd::lookup::{self, Found};
 use influxd::node::Node;
 use influxd::program::{self, Ended, complain, exit_code, print, signal};
+use influxd::tls::NodeTls;
 
 use crate::arguments::{Command, ConfigCommand, Run};
 
@@ -22,7 +23,9 @@ fn main() -> ExitCode {
         Some(Command::Run(flags)) => exit_code("run", run(flags)),
         Some(Command::Config(command)) => exit_code("config", print_config(&command)),
         Some(Command::Version) => {
-            print(&format!("InfluxDB v{} (Mainstem {})\n", influxd::COMPATIBLE_VERSION, env!("CARGO_PKG_VERSION")));
+            let (level, release, note) =
+                (influxd::COMPATIBLE_VERSION, env!("CARGO_PKG_VERSION"), program::build_note());
+            print(&format!("InfluxDB v{level} (Mainstem {release}{note})\n"));
             ExitCode::SUCCESS
         }
     }
@@ -34,7 +37,7 @@ fn print_config(command: &ConfigCommand) -> anyhow::Result<()> {
         complain(&format!("Merging with configuration at: {}\n", file.display()));
     }
     // What would not start is not worth printing.
-    node_config(&found, &Run::default())?;
+    influxd::tls::policy(&node_config(&found, &Run::default())?.tls)?;
     print(&config::print::print(&found.settings));
     Ok(())
 }
@@ -49,17 +52,27 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let env = Env::real();
     program::start_log(&env, &node_config.log_level, &node_config.log_format);
     found.log();
+    program::check_fips(&found.settings)?;
     program::warn(&node_config.cluster_auth.warnings());
     let hashing = (&node_config.password_hash, &node_config.password_hash_text);
     program::check_password_hash(hashing.0, hashing.1, node_config.ensure_fips)?;
-    program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serve(env, node_config)))
+    let pidfile = flags.pidfile.clone();
+    program::with_pidfile(pidfile.as_deref(), || program::block_on(serve(env, node_config, flags.clone())))
 }
 
 /// Runs the node until a signal ends it or it cannot go on.
-async fn serve(env: Env, node_config: DataNodeConfig) -> anyhow::Result<()> {
+async fn serve(env: Env, node_config: DataNodeConfig, flags: Run) -> anyhow::Result<()> {
+    let tls = NodeTls::open(&env, &node_config.tls)?;
+    env.spawn(tls.clone().watch_expiry());
+    let reloaded = tls.clone();
+    program::on_hangup(&env, move || {
+        reloaded.reload();
+        let found = lookup::find(Program::Influxd, flags.config.as_deref());
+        program::reload_level(found.and_then(|found| Ok(self::node_config(&found, &flags)?.log_level)));
+    });
     let command_line: Vec<String> = std::env::args().collect();
     loop {
-        let starting = Node::start(env.clone(), node_config.clone(), command_line.clone());
+        let starting = Node::start_with(env.clone(), node_config.clone(), tls.clone(), command_line.clone());
         let node = tokio::select! {
             // Joining can take for ever; losing a start half-way leaves directories that the next start takes up.
             node = starting => node?,

@@ -22,9 +22,11 @@ use meta_node::identity::{self, Files, Member};
 use meta_node::{Announcement, DataAddresses, Enter, HeldShard, Leave};
 use rpc::ClusterAuth;
 use storage::Store;
+use tls::Dialer;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::node::Addresses;
+use crate::tls::NodeTls;
 use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
 
 /// How long a node that is being added tries to join.
@@ -223,7 +225,7 @@ fn refusal(status: StatusCode, why: &str) -> Response {
 
 /// Waits until a meta node wants this node and the join has worked. What is returned is to be told once the node serves.
 pub(crate) async fn wait_to_be_added(
-    env: &Env,
+    to_meta: &Dialer,
     auth: &ClusterAuth,
     config: &DataNodeConfig,
     addresses: &Addresses,
@@ -242,7 +244,7 @@ pub(crate) async fn wait_to_be_added(
             tcp_addr: addresses.rpc.clone(),
             passive: enter.passive,
         };
-        let joining = meta_node::join::join_data(env, auth, &config.meta_dir, &enter.meta_servers, data);
+        let joining = meta_node::join::join_data(to_meta, auth, &config.meta_dir, &enter.meta_servers, data);
         match tokio::time::timeout(ENTER_DEADLINE, joining).await {
             Ok(joined) => return Ok((joined?, answer)),
             Err(_) => {
@@ -340,7 +342,7 @@ fn servers(meta: &MetaClient) -> Vec<String> {
 
 /// Tells meta nodes what this data node runs: all of them at first, then one every `interval`, for ever.
 pub(crate) async fn announce(
-    env: Env,
+    tls: NodeTls,
     auth: ClusterAuth,
     addresses: Addresses,
     meta: Arc<MetaClient>,
@@ -349,16 +351,17 @@ pub(crate) async fn announce(
     let announcement = || Announcement {
         tcp_addr: addresses.rpc.clone(),
         http_addr: addresses.http.clone(),
-        http_scheme: "http".to_owned(),
-        time: env.now().0,
+        http_scheme: tls.clients.scheme().to_owned(),
+        time: tls.to_meta.env().now().0,
         node_type: "data".to_owned(),
         status: "joined".to_owned(),
         context: None,
         version: CLUSTER_VERSION.to_owned(),
+        client_scheme: None,
     };
-    tell_all(&env, &auth, &servers(&meta), &announcement()).await;
+    tell_all(&tls.to_meta, &auth, &servers(&meta), &announcement()).await;
     loop {
         tokio::time::sleep(interval).await;
-        tell_one(&env, &auth, &servers(&meta), &announcement()).await;
+        tell_one(&tls.to_meta, &auth, &servers(&meta), &announcement()).await;
     }
 }

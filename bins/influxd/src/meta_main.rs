@@ -9,6 +9,7 @@ use env::Env;
 use influxd::lookup;
 use influxd::meta_only::MetaOnly;
 use influxd::program::{self, Ended, complain, exit_code, print, signal};
+use influxd::tls::NodeTls;
 
 use crate::meta_arguments::{Command, ConfigCommand, Run};
 
@@ -22,8 +23,8 @@ fn main() -> ExitCode {
         Some(Command::Run(flags)) => exit_code("run", run(flags)),
         Some(Command::Config(command)) => exit_code("config", print_config(&command)),
         Some(Command::Version) => {
-            let (level, release) = (influxd::CLUSTER_VERSION, env!("CARGO_PKG_VERSION"));
-            print(&format!("InfluxDB Meta v{level} (Mainstem {release})\n"));
+            let (level, release, note) = (influxd::CLUSTER_VERSION, env!("CARGO_PKG_VERSION"), program::build_note());
+            print(&format!("InfluxDB Meta v{level} (Mainstem {release}{note})\n"));
             ExitCode::SUCCESS
         }
     }
@@ -35,7 +36,7 @@ fn print_config(command: &ConfigCommand) -> anyhow::Result<()> {
         complain(&format!("Merging with configuration at: {}\n", file.display()));
     }
     // What would not start is not worth printing.
-    MetaNodeConfig::new(&found.settings, None)?;
+    influxd::tls::policy(&MetaNodeConfig::new(&found.settings, None)?.tls)?;
     print(&config::print::print(&found.settings));
     Ok(())
 }
@@ -46,16 +47,28 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let env = Env::real();
     program::start_log(&env, &meta_config.log_level, &meta_config.log_format);
     found.log();
+    program::check_fips(&found.settings)?;
     program::warn(&meta_config.cluster_auth.warnings());
     let hashing = (&meta_config.password_hash, &meta_config.password_hash_text);
     program::check_password_hash(hashing.0, hashing.1, meta_config.ensure_fips)?;
-    let serving = serve(env, meta_config, flags.single_server);
-    program::with_pidfile(flags.pidfile.as_deref(), || program::block_on(serving))
+    let pidfile = flags.pidfile.clone();
+    program::with_pidfile(pidfile.as_deref(), || program::block_on(serve(env, meta_config, flags)))
 }
 
 /// Runs the node until a signal ends it or it cannot go on.
-async fn serve(env: Env, meta_config: MetaNodeConfig, single_server: bool) -> anyhow::Result<()> {
-    let mut node = MetaOnly::start(env.clone(), meta_config.clone(), single_server).await?;
+async fn serve(env: Env, meta_config: MetaNodeConfig, flags: Run) -> anyhow::Result<()> {
+    let single_server = flags.single_server;
+    let tls = NodeTls::open(&env, &meta_config.tls)?;
+    env.spawn(tls.clone().watch_expiry());
+    let reloaded = tls.clone();
+    program::on_hangup(&env, move || {
+        reloaded.reload();
+        let found = lookup::find(Program::InfluxdMeta, flags.config.as_deref());
+        let read =
+            |found: lookup::Found| Ok(MetaNodeConfig::new(&found.settings, flags.hostname.as_deref())?.log_level);
+        program::reload_level(found.and_then(read));
+    });
+    let mut node = MetaOnly::start(env.clone(), meta_config.clone(), tls.clone(), single_server).await?;
     loop {
         let ended = tokio::select! {
             signal = signal() => {
@@ -69,7 +82,7 @@ async fn serve(env: Env, meta_config: MetaNodeConfig, single_server: bool) -> an
             Ended::Failed(why) => return Err(anyhow::anyhow!(why)),
             Ended::Left => {
                 node.stop().await;
-                node = MetaOnly::start_again(env.clone(), meta_config.clone(), single_server).await?;
+                node = MetaOnly::start_again(env.clone(), meta_config.clone(), tls.clone(), single_server).await?;
             }
         }
     }

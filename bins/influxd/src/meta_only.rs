@@ -17,6 +17,7 @@ use crate::link::RemoteMeta;
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
 use crate::node::{PROPOSE_TIMEOUT_MAX, SNAPSHOT_ENTRIES, listen, serve};
 use crate::program::Ended;
+use crate::tls::NodeTls;
 use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
 
 /// Connecting to another member gives up after this.
@@ -41,10 +42,15 @@ impl MetaOnly {
     ///
     /// # Errors
     /// The same.
-    pub async fn start_again(env: Env, config: MetaNodeConfig, single_server: bool) -> anyhow::Result<MetaOnly> {
+    pub async fn start_again(
+        env: Env,
+        config: MetaNodeConfig,
+        tls: NodeTls,
+        single_server: bool,
+    ) -> anyhow::Result<MetaOnly> {
         let mut attempts = 0;
         loop {
-            match MetaOnly::start(env.clone(), config.clone(), single_server).await {
+            match MetaOnly::start(env.clone(), config.clone(), tls.clone(), single_server).await {
                 Err(error) if attempts < RESTART_ATTEMPTS_MAX => {
                     tracing::debug!(%error, "not yet free");
                     attempts += 1;
@@ -59,12 +65,18 @@ impl MetaOnly {
     ///
     /// # Errors
     /// What stops a node from starting, in a sentence.
-    pub async fn start(env: Env, config: MetaNodeConfig, single_server: bool) -> anyhow::Result<MetaOnly> {
+    pub async fn start(
+        env: Env,
+        config: MetaNodeConfig,
+        tls: NodeTls,
+        single_server: bool,
+    ) -> anyhow::Result<MetaOnly> {
         let (http_addr, raft_addr) = (config.advertised(&config.http_bind), config.advertised(&config.raft_bind));
         let own = vec![raft_addr.clone(), http_addr.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
         let meta_config = MetaConfig {
             auth: auth.clone(),
+            dialers: Some(tls.dialers()),
             lease_duration: config.lease_duration,
             files: Files::META_ONLY,
             single_server,
@@ -80,7 +92,9 @@ impl MetaOnly {
         let (stop, stopped) = watch::channel(false);
         let raft_listener = listen(&env, "[meta] bind-address", &config.raft_bind).await?;
         let http_listener = listen(&env, "[meta] http-bind-address", &config.http_bind).await?;
-        let channels = Arc::new(Channels::new(env.clone(), auth.clone(), DIAL_TIMEOUT));
+        let raft_listener = tls::Listener::new(raft_listener, tls.cluster.clone());
+        let http_listener = tls::Listener::new(http_listener, tls.admin.clone());
+        let channels = Arc::new(Channels::new(tls.to_meta.clone(), auth.clone(), DIAL_TIMEOUT));
         let transport = Arc::new(RaftOverRpc::new(Arc::clone(&channels)));
         let node = MetaNode::start(env.clone(), meta_config, transport).await?;
         let endpoint: Arc<dyn MetaEndpoint> =

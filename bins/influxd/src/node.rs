@@ -37,6 +37,7 @@ use crate::membership::{self, Directory, Membership};
 use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
 use crate::program::Ended;
 use crate::services::{NodeStatus, Queries, Writes};
+use crate::tls::NodeTls;
 use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION, meta_only};
 
 /// Entries of the Raft log between two snapshots.
@@ -97,6 +98,20 @@ impl Node {
     /// # Errors
     /// What stops a node from starting, in a sentence.
     pub async fn start(env: Env, config: DataNodeConfig, command_line: Vec<String>) -> anyhow::Result<Node> {
+        let tls = NodeTls::open(&env, &config.tls)?;
+        Node::start_with(env, config, tls, command_line).await
+    }
+
+    /// As [`Node::start`], with certificates that have been read.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn start_with(
+        env: Env,
+        config: DataNodeConfig,
+        tls: NodeTls,
+        command_line: Vec<String>,
+    ) -> anyhow::Result<Node> {
         let started = env.now();
         membership::finish_leaving(&env, &config).await?;
         let roles = roles(&env, &config).await?;
@@ -106,6 +121,7 @@ impl Node {
             meta_http: config.advertised(&config.meta_http_bind),
         };
         let metrics = Metrics::new();
+        tls.stats.register(&metrics);
         let (stop, stopped) = watch::channel(false);
         let mut background = Vec::new();
 
@@ -116,10 +132,11 @@ impl Node {
         refuse_points_of_others(&env, &config, store.as_deref(), handoff.as_deref()).await?;
         let own = vec![addresses.rpc.clone(), addresses.meta_http.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
-        let channels = Arc::new(Channels::new(env.clone(), auth.clone(), config.dial_timeout));
-        let remote = RemoteMeta::new(Arc::clone(&channels), Vec::new());
+        let channels = Arc::new(Channels::new(tls.to_data.clone(), auth.clone(), config.dial_timeout));
+        let meta_channels = Arc::new(Channels::new(tls.to_meta.clone(), auth.clone(), config.dial_timeout));
+        let remote = RemoteMeta::new(meta_channels, Vec::new());
         let meta_node = match roles.meta {
-            true => Some(start_meta_node(&env, &config, &addresses, &channels).await?),
+            true => Some(start_meta_node(&env, &config, &addresses, &tls, &channels).await?),
             false => None,
         };
         let local_meta = meta_node.clone().map(|node| Arc::new(LocalMeta::new(node, Arc::clone(&remote))));
@@ -142,25 +159,25 @@ impl Node {
         let (routes, mut membership) = membership::open(&env, &config, &addresses, &meta, directory, &auth);
         background.push(serve(
             &env,
-            listener,
+            tls::Listener::new(listener, tls.cluster.clone()),
             rpc::server::routes(server.clone(), auth.clone()).merge(routes),
             &stopped,
         ));
         // A data node that is added by operators leaves this port to a meta node on the same machine.
         if !roles.is_added() {
             let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;
-            let app = admin_app(&meta_node, &meta, &env, endpoint, &config);
-            background.push(serve(&env, listener, app, &stopped));
+            let app = admin_app(&meta_node, &meta, &env, endpoint, &config, tls.to_meta.scheme());
+            background.push(serve(&env, tls::Listener::new(listener, tls.admin.clone()), app, &stopped));
         }
 
         let mut added = None;
         let id = match roles.waits {
             true => {
-                let (id, whom) = wait_to_be_added(&env, &config, &addresses, &mut membership, &meta, &auth).await?;
+                let (id, whom) = wait_to_be_added(&tls, &config, &addresses, &mut membership, &meta, &auth).await?;
                 added = Some(whom);
                 id
             }
-            false => become_member(&env, &config, &roles, &addresses, meta_node.as_ref(), &meta, &auth).await?,
+            false => become_member(&tls, &config, &roles, &addresses, meta_node.as_ref(), &meta, &auth).await?,
         };
         auth.belongs_to(meta.data().cluster_id(), id.0);
         background.push(env.spawn(Arc::clone(&meta).run()));
@@ -168,7 +185,7 @@ impl Node {
             Some(node) => background.push(env.spawn(node.clone().run_gossip())),
             None => {
                 let announcing = membership::announce(
-                    env.clone(),
+                    tls.clone(),
                     auth.clone(),
                     addresses.clone(),
                     Arc::clone(&meta),
@@ -249,7 +266,7 @@ impl Node {
         };
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;
-        let clients = serve_clients(&env, &config, services, &stopped).await?;
+        let clients = serve_clients(&env, &config, services, &tls, &stopped).await?;
         if let Some(whom) = added {
             // Whoever asked may have gone.
             let _ = whom.send(Ok(()));
@@ -413,11 +430,14 @@ async fn start_meta_node(
     env: &Env,
     config: &DataNodeConfig,
     addresses: &Addresses,
+    tls: &NodeTls,
     channels: &Arc<Channels>,
 ) -> anyhow::Result<MetaNode> {
     let meta_config = MetaConfig {
         version: CLUSTER_VERSION.to_owned(),
         auth: channels.auth().clone(),
+        dialers: Some(tls.dialers()),
+        client_scheme: Some(tls.clients.scheme()),
         lease_duration: config.lease_duration,
         timeouts: Timeouts::from_keys(config.heartbeat_timeout, config.election_timeout),
         propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
@@ -437,11 +457,11 @@ pub(crate) async fn listen(env: &Env, key: &str, address: &str) -> anyhow::Resul
 /// Serves `app` until the node stops.
 pub(crate) fn serve(
     env: &Env,
-    listener: env::Listener,
+    listener: impl Into<tls::Listener>,
     app: Router,
     stopped: &watch::Receiver<bool>,
 ) -> TaskHandle<()> {
-    let (env_, stopped) = (env.clone(), stopped.clone());
+    let (env_, listener, stopped) = (env.clone(), listener.into(), stopped.clone());
     env.spawn(async move {
         if let Err(error) = rpc::server::serve(env_, listener, app, stopped).await {
             tracing::error!(%error, "a listener ended");
@@ -456,6 +476,7 @@ fn admin_app(
     env: &Env,
     endpoint: Option<Arc<dyn MetaEndpoint>>,
     config: &DataNodeConfig,
+    scheme: &'static str,
 ) -> Router {
     match meta_node {
         Some(node) => {
@@ -464,17 +485,18 @@ fn admin_app(
         }
         None => {
             let meta = Arc::clone(meta);
-            meta_node::http::redirect_router(Arc::new(move || {
+            let target = move || {
                 let data = meta.data();
                 data.meta_nodes().find_map(|node| node.meta.as_ref().map(|role| role.http_addr.clone()))
-            }))
+            };
+            meta_node::http::redirect_router(scheme, Arc::new(target))
         }
     }
 }
 
 /// Serves clients that there is nothing to be had yet, until the node is added.
 async fn wait_to_be_added(
-    env: &Env,
+    tls: &NodeTls,
     config: &DataNodeConfig,
     addresses: &Addresses,
     membership: &mut Membership,
@@ -484,11 +506,14 @@ async fn wait_to_be_added(
     let (added, stopped) = watch::channel(false);
     let mut waiting = None;
     if config.http_enabled {
+        let env = tls.to_meta.env();
         let listener = listen(env, "[http] bind-address", &config.http_bind).await?;
+        let listener = tls::Listener::new(listener, tls.clients.clone());
         waiting = Some(serve(env, listener, membership::waiting_app(), &stopped));
     }
-    let (member, whom) = membership::wait_to_be_added(env, auth, config, addresses, &mut membership.calls).await?;
-    let data = meta_node::join::fetch_data(env, auth, &member.meta_servers, model::MetaIndex(1)).await;
+    let (member, whom) =
+        membership::wait_to_be_added(&tls.to_meta, auth, config, addresses, &mut membership.calls).await?;
+    let data = meta_node::join::fetch_data(&tls.to_meta, auth, &member.meta_servers, model::MetaIndex(1)).await;
     meta.install(data).await;
     added.send_replace(true);
     if let Some(waiting) = waiting {
@@ -500,7 +525,7 @@ async fn wait_to_be_added(
 
 /// Makes the node a member, or takes up the membership that its directory has. Returns its number.
 async fn become_member(
-    env: &Env,
+    tls: &NodeTls,
     config: &DataNodeConfig,
     roles: &Roles,
     addresses: &Addresses,
@@ -514,7 +539,7 @@ async fn become_member(
         passive: false,
     });
     let Some(node) = meta_node else {
-        return join_as_data(env, auth, config, roles, data, meta).await;
+        return join_as_data(&tls.to_meta, auth, config, roles, data, meta).await;
     };
     if let Some(id) = node.id() {
         if !roles.join.is_empty() {
@@ -536,7 +561,7 @@ async fn become_member(
 }
 
 async fn join_as_data(
-    env: &Env,
+    to_meta: &tls::Dialer,
     auth: &ClusterAuth,
     config: &DataNodeConfig,
     roles: &Roles,
@@ -544,10 +569,10 @@ async fn join_as_data(
     meta: &Arc<MetaClient>,
 ) -> anyhow::Result<NodeId> {
     let data = data.ok_or_else(|| anyhow!("either Meta, Data, or both must be enabled"))?;
-    let member = meta_node::join::join_data(env, auth, &config.meta_dir, &roles.join, data).await?;
+    let member = meta_node::join::join_data(to_meta, auth, &config.meta_dir, &roles.join, data).await?;
     if meta.data().node(member.id).is_none() {
         let peers = if member.meta_servers.is_empty() { &roles.join } else { &member.meta_servers };
-        meta.install(meta_node::join::fetch_data(env, auth, peers, model::MetaIndex(1)).await).await;
+        meta.install(meta_node::join::fetch_data(to_meta, auth, peers, model::MetaIndex(1)).await).await;
     }
     Ok(member.id)
 }
@@ -693,6 +718,7 @@ async fn serve_clients(
     env: &Env,
     config: &DataNodeConfig,
     services: http_api::Services,
+    tls: &NodeTls,
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<TaskHandle<()>> {
     let http = http_api::Config {
@@ -726,6 +752,7 @@ async fn serve_clients(
         return Ok(env.spawn(async {}));
     }
     let listener = listen(env, "[http] bind-address", &config.http_bind).await?;
+    let listener = tls::Listener::new(listener, tls.clients.clone());
     let server = http_api::Server::new(env.clone(), http, services)?;
     let mut stopped = stopped.clone();
     Ok(env.spawn(async move {

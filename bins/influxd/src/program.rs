@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
+use config::Settings;
 use credentials::Scheme;
 use env::Env;
 use telemetry::log::Format;
@@ -79,10 +81,33 @@ pub fn warn(texts: &[String]) {
 pub fn check_password_hash(scheme: &Scheme, text: &str, ensure_fips: bool) -> anyhow::Result<()> {
     tracing::info!("Password hashing configuration: {scheme}");
     tracing::info!("Password hashing is FIPS-ready: {}", scheme.is_fips_ready());
-    if ensure_fips && !scheme.is_fips_ready() {
+    // The build with the FIPS module need not be asked to.
+    if (ensure_fips || ::tls::IS_FIPS) && !scheme.is_fips_ready() {
         return Err(anyhow!("create server: passwordhash: not FIPS-ready: config: '{text}'"));
     }
     Ok(())
+}
+
+/// Refuses what a build with the FIPS module does not do.
+///
+/// # Errors
+/// When a licence is named that would be fetched from elsewhere, or the module is not at work.
+pub fn check_fips(settings: &Settings) -> anyhow::Result<()> {
+    if !::tls::IS_FIPS {
+        return Ok(());
+    }
+    if !settings.text("enterprise", "license-key").is_empty() {
+        let place = settings.place("enterprise", "license-key");
+        return Err(anyhow!("{place}: a build with FIPS takes license-path alone"));
+    }
+    ensure!(::tls::Policy::usual().is_fips(), "the FIPS module is not at work");
+    tracing::info!("FIPS 140: the module of AWS-LC is at work");
+    Ok(())
+}
+
+/// What `version` prints of this build behind its number.
+pub fn build_note() -> &'static str {
+    if ::tls::IS_FIPS { ", FIPS" } else { "" }
 }
 
 /// Runs `work` with the number of the process in the file that init scripts look for, if they name one.
@@ -110,6 +135,33 @@ fn write_pidfile(path: &Path) -> std::io::Result<()> {
 pub fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(future)
+}
+
+/// Has `reload` done whenever the process is sent SIGHUP, off the async threads; without this the signal ends it.
+pub fn on_hangup(env: &Env, reload: impl Fn() + Send + Sync + 'static) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let reload = Arc::new(reload);
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        tracing::warn!("SIGHUP cannot be listened to; it ends this process");
+        return;
+    };
+    let copy = env.clone();
+    env.spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!(signal = "SIGHUP", "Signal received, reading certificates and log level again...");
+            let reload = Arc::clone(&reload);
+            copy.blocking(move || reload()).await;
+        }
+    });
+}
+
+/// Sets the level of the log to what the configuration says now.
+pub fn reload_level(level: anyhow::Result<String>) {
+    match level {
+        Ok(level) => telemetry::log::set_level(&level),
+        Err(error) => tracing::error!(error = sentence(&error), "the configuration cannot be read again"),
+    }
 }
 
 /// Waits for a signal that ends the process; tells its name.

@@ -12,6 +12,7 @@ use env::Env;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
+use tls::ClientSettings;
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -71,6 +72,8 @@ impl std::fmt::Debug for Authorization {
 pub struct AdminConfig {
     /// Who asks.
     pub authorization: Authorization,
+    /// Whom to believe, where a node has TLS.
+    pub tls: ClientSettings,
     /// How long an operation may take from its begin to its end, redirects included.
     pub timeout: Duration,
 }
@@ -103,12 +106,9 @@ impl AdminClient {
     /// A client of the node at `host:port`; 8091 where there is no port.
     ///
     /// # Errors
-    /// [`ClientError::Address`] when the text is no address, [`ClientError::NoTls`] when it begins with `https://`.
+    /// [`ClientError::Address`] when the text is no address.
     pub fn new(env: Env, address: &str, config: AdminConfig) -> Result<AdminClient, ClientError> {
         let address = Address::parse(address, Some(PORT))?;
-        if address.tls {
-            return Err(ClientError::NoTls);
-        }
         Ok(AdminClient { env, address, config })
     }
 
@@ -158,7 +158,8 @@ impl AdminClient {
 
     async fn ask(&self, address: &Address, path: &str, operation: &Operation) -> Result<Reply, ClientError> {
         let request = self.request(address, path, operation)?;
-        let mut sender = connection::open(&self.env, address, self.config.timeout).await?;
+        let dialer = connection::dialer(&self.env, address, &self.config.tls)?;
+        let mut sender = connection::open(&dialer, address, self.config.timeout).await?;
         let response = sender.send_request(request).await?;
         let status = response.status();
         if matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
@@ -224,8 +225,8 @@ fn locate(from: &Address, location: &str) -> Result<(Address, String), ClientErr
     let begin = location.find("://").ok_or_else(bad)? + 3;
     let end = location[begin..].find(['/', '?']).map_or(location.len(), |index| begin + index);
     let address = Address::parse(&location[..end], Some(PORT)).map_err(|_| bad())?;
-    if address.tls {
-        return Err(ClientError::NoTls);
+    if from.tls && !address.tls {
+        return Err(ClientError::Downgraded(address.to_string()));
     }
     let path = &location[end..];
     let slash = if path.starts_with('/') { "" } else { "/" };

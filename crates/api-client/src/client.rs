@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
+use tls::{ClientSettings, Dialer};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -29,6 +30,8 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 pub struct ClientConfig {
     /// The server.
     pub address: Address,
+    /// Whom to believe, where the server has TLS.
+    pub tls: ClientSettings,
     /// Who asks.
     pub credentials: Option<Credentials>,
     /// What the client calls itself.
@@ -98,7 +101,7 @@ pub struct Write {
 /// Speaks to one server. Requests that overlap get connections of their own.
 #[derive(Debug)]
 pub struct Client {
-    env: Env,
+    dialer: Dialer,
     config: ClientConfig,
     /// The connection of the last request. Guards nothing else, and is not held while a request is under way.
     idle: Mutex<Option<SendRequest<Full<Bytes>>>>,
@@ -108,12 +111,10 @@ impl Client {
     /// A client that has not connected yet.
     ///
     /// # Errors
-    /// [`ClientError::NotYet`] for TLS.
+    /// [`ClientError::Tls`] when a file for TLS cannot be used.
     pub fn new(env: Env, config: ClientConfig) -> Result<Client, ClientError> {
-        if config.address.tls {
-            return Err(ClientError::NotYet("https"));
-        }
-        Ok(Client { env, config, idle: Mutex::default() })
+        let dialer = connection::dialer(&env, &config.address, &config.tls)?;
+        Ok(Client { dialer, config, idle: Mutex::default() })
     }
 
     /// Where the server is.
@@ -222,7 +223,7 @@ impl Client {
                 },
             }
         }
-        let mut sender = connection::open(&self.env, &self.config.address, self.config.connect_timeout).await?;
+        let mut sender = connection::open(&self.dialer, &self.config.address, self.config.connect_timeout).await?;
         let response = sender.send_request(request).await?;
         *self.idle.lock().await = Some(sender);
         Ok(response)

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tls::{ClientSettings, Dialer, Policy};
 use tokio::time::timeout;
 
 use crate::address::Address;
@@ -19,23 +20,31 @@ use crate::error::ClientError;
 
 /// Connects; a task carries the connection until its end.
 pub(crate) async fn open(
-    env: &Env,
+    dialer: &Dialer,
     address: &Address,
     connect_timeout: Duration,
 ) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let address = address.authority();
     let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
-    let stream = match timeout(connect_timeout, env.connect(&address)).await {
+    let stream = match timeout(connect_timeout, dialer.connect(&address)).await {
         Ok(connected) => connected.map_err(unreachable)?,
         Err(_) => return Err(unreachable(std::io::ErrorKind::TimedOut.into())),
     };
     let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
-    env.spawn(async move {
+    dialer.env().spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(error = %error, "connection ended");
         }
     });
     Ok(sender)
+}
+
+/// What connects to `address`; with TLS it believes whom `settings` name.
+pub(crate) fn dialer(env: &Env, address: &Address, settings: &ClientSettings) -> Result<Dialer, ClientError> {
+    match address.tls {
+        true => Ok(Dialer::tls(env.clone(), Policy::usual(), settings.clone())?),
+        false => Ok(Dialer::plain(env.clone())),
+    }
 }
 
 /// A user and a password as the value of `Authorization`.

@@ -9,13 +9,13 @@ pub enum ClientError {
     #[error("could not parse host {0:?}: {1}")]
     Address(String, &'static str),
 
-    /// Something that this client cannot do.
-    #[error("{0} is not supported yet")]
-    NotYet(&'static str),
+    /// A file that TLS needs cannot be used; it must be changed.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
 
-    /// The address wants TLS; another one must be used.
-    #[error("TLS is not available in this release")]
-    NoTls,
+    /// The server speaks TLS and sent the client to one that does not.
+    #[error("redirected from TLS to plain text, to {0}; that is not followed")]
+    Downgraded(String),
 
     /// Nobody answers there; nothing was sent.
     #[error("dial tcp {address}: {source}")]

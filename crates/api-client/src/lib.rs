@@ -5,7 +5,7 @@
 //!
 //! An [`AdminClient`] speaks to the admin API of meta nodes, one connection an operation, and follows them to the leader.
 //!
-//! Not here yet: TLS, unix sockets, and the proxies that the environment names; each is refused with a clear error.
+//! Not here yet: unix sockets, and the proxies that the environment names; each is refused with a clear error.
 
 mod address;
 mod admin;

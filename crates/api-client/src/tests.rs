@@ -60,6 +60,7 @@ async fn read_request(stream: &mut env::Stream) -> Option<String> {
 fn client(address: Address) -> Client {
     let config = ClientConfig {
         address,
+        tls: tls::ClientSettings::default(),
         credentials: None,
         user_agent: "test/1".to_owned(),
         connect_timeout: Duration::from_secs(10),
@@ -173,12 +174,20 @@ async fn a_server_that_says_nothing_is_given_up() {
     assert!(matches!(client.ping().await, Err(ClientError::TimedOut)));
 }
 
-#[test]
-fn tls_is_refused_clearly() {
-    let mut config = client(Address::parse("a", None).expect("an address")).config_for_tests();
+#[tokio::test]
+async fn servers_with_tls_are_believed_by_their_certificate() {
+    let (address, _heard) = server(&[PONG]).await;
+    let mut config = client(address).config_for_tests();
     config.address.tls = true;
-    let error = Client::new(Env::real(), config).expect_err("refused");
-    assert_eq!(error.to_string(), "https is not supported yet");
+    // This one has none, and is not talked to in plain text.
+    config.tls.insecure = true;
+    config.answer_timeout = Some(Duration::from_millis(500));
+    let error = Client::new(Env::real(), config.clone()).expect("a client").ping().await.expect_err("no TLS there");
+    assert!(matches!(error, ClientError::TimedOut | ClientError::Unreachable { .. }), "{error}");
+    config.tls.insecure = false;
+    config.tls.authorities = Some(tls::Authorities { place: "-ca".to_owned(), path: "/nowhere.pem".into() });
+    let error = Client::new(Env::real(), config).expect_err("no such file");
+    assert_eq!(error.to_string(), "-ca: /nowhere.pem: cannot be read: No such file or directory (os error 2)");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::check::{
 use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
 use crate::text::parse_statuses;
+use crate::tls::TlsConfig;
 
 /// What a configured node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +157,8 @@ pub struct DataNodeConfig {
     pub password_hash_text: String,
     /// Whether a way of hashing that FIPS 140 does not allow stops the start.
     pub ensure_fips: bool,
+    /// TLS of all ports and calls.
+    pub tls: TlsConfig,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -240,6 +243,7 @@ impl DataNodeConfig {
             password_hash: scheme(settings)?,
             password_hash_text: settings.text("meta", "password-hash"),
             ensure_fips: settings.bool("meta", "ensure-fips").unwrap_or(false),
+            tls: TlsConfig::new(settings)?,
             log_level: one_of(settings, "logging", "level", &["error", "warn", "info", "debug"])?,
             log_format: one_of(settings, "logging", "format", &["auto", "logfmt", "json"])?,
         };
@@ -361,7 +365,8 @@ mod tests {
 
     #[test]
     fn every_key_that_works_is_looked_at() {
-        let source = [include_str!("data_node.rs"), include_str!("check.rs"), include_str!("cluster_auth.rs")].concat();
+        let (data_node, check) = (include_str!("data_node.rs"), include_str!("check.rs"));
+        let source = [data_node, check, include_str!("cluster_auth.rs"), include_str!("tls.rs")].concat();
         for key in KEYS.iter().filter(|key| key.effect == Effect::Works) {
             let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
             assert!(source.contains(&lookup), "nobody asks for {lookup}");
@@ -524,7 +529,11 @@ mod tests {
                 "INFLUXDB_COORDINATOR_MAX_CONCURRENT_QUERIES: [cluster] max-concurrent-queries: ",
             ),
             ("INFLUXDB_JOIN", "x", "INFLUXDB_JOIN: join: \"x\" is not of the form host:port"),
-            ("INFLUXDB_HTTP_HTTPS_ENABLED", "t", "INFLUXDB_HTTP_HTTPS_ENABLED: [http] https-enabled: true is not"),
+            (
+                "INFLUXDB_CLUSTER_HTTPS_ENABLED",
+                "t",
+                "INFLUXDB_CLUSTER_HTTPS_ENABLED: [cluster] https-enabled: https-certificate must name a file",
+            ),
             ("INFLUXDB_UDP_0_ENABLED", "true", "INFLUXDB_UDP_0_ENABLED: [udp] enabled: true is not supported yet"),
             (
                 "INFLUXDB_RETENTION_CHECK_INTERVAL",

@@ -10,6 +10,7 @@ use crate::check::{
 };
 use crate::cluster_auth::ClusterAuthConfig;
 use crate::file::Settings;
+use crate::tls::TlsConfig;
 
 /// Shortest `gossip-frequency`.
 const GOSSIP_INTERVAL_MIN: Duration = Duration::from_millis(250);
@@ -47,6 +48,8 @@ pub struct MetaNodeConfig {
     pub password_hash_text: String,
     /// Whether a way of hashing that FIPS 140 does not allow stops the start.
     pub ensure_fips: bool,
+    /// TLS of all ports and calls.
+    pub tls: TlsConfig,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -82,6 +85,7 @@ impl MetaNodeConfig {
             password_hash: scheme(settings)?,
             password_hash_text: settings.text("meta", "password-hash"),
             ensure_fips: settings.bool("meta", "ensure-fips").unwrap_or(false),
+            tls: TlsConfig::new(settings)?,
             log_level: one_of(settings, "logging", "level", &["error", "warn", "info", "debug"])?,
             log_format: one_of(settings, "logging", "format", &["auto", "logfmt", "json"])?,
         };
@@ -137,7 +141,8 @@ mod tests {
 
     #[test]
     fn every_key_that_works_is_looked_at() {
-        let source = [include_str!("meta_node.rs"), include_str!("check.rs"), include_str!("cluster_auth.rs")].concat();
+        let (meta_node, check) = (include_str!("meta_node.rs"), include_str!("check.rs"));
+        let source = [meta_node, check, include_str!("cluster_auth.rs"), include_str!("tls.rs")].concat();
         for key in META_KEYS.iter().filter(|key| key.effect == Effect::Works) {
             let lookup = format!("\"{}\", \"{}\"", key.table, key.name);
             assert!(source.contains(&lookup), "nobody asks for {lookup}");

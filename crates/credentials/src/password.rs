@@ -226,7 +226,10 @@ impl fmt::Display for Scheme {
 ///
 /// Cost: as the stored hash says, but no more than that of about 5 s, or of the `configured` scheme.
 pub fn verify(password: &str, stored: &str, configured: &Scheme) -> bool {
-    let Some(stored) = Stored::parse(stored).filter(|stored| stored.is_affordable(configured)) else { return false };
+    let Some(stored) = Stored::parse(stored).filter(|stored| stored.is_allowed() && stored.is_affordable(configured))
+    else {
+        return false;
+    };
     let possible = stored.check(password).is_ok();
     // The work is done in either case, so that time tells nothing.
     let computed = stored.compute(if possible { password } else { "" });
@@ -302,6 +305,11 @@ impl Stored {
         let whole = (1..=SALT_BYTES_MAX).contains(&salt.len()) && hash.len() == digest.hash_bytes();
         let scheme = Scheme::Pbkdf2 { digest, rounds, salt_bytes: salt.len() };
         whole.then_some(Stored { scheme, salt, hash })
+    }
+
+    /// FIPS 140 does not know bcrypt: whoever has such a hash needs a new password.
+    fn is_allowed(&self) -> bool {
+        !cfg!(feature = "fips") || matches!(self.scheme, Scheme::Pbkdf2 { .. })
     }
 
     fn is_affordable(&self, configured: &Scheme) -> bool {

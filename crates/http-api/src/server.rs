@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::{Env, Listener};
+use env::Env;
+use tls::{Accepted, Listener};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
@@ -44,8 +45,9 @@ impl Server {
     ///
     /// # Errors
     /// When the listener does not tell where it listens.
-    pub async fn serve(&self, listener: Listener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        tracing::info!(addr = %listener.local_addr()?, https = false, "Listening on HTTP");
+    pub async fn serve(&self, listener: impl Into<Listener>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let listener = listener.into();
+        tracing::info!(addr = %listener.local_addr()?, https = listener.is_tls(), "Listening on HTTP");
         let (stage, watcher) = watch::channel(Stage::Running);
         let (alive, mut all_gone) = mpsc::channel::<()>(1);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -56,7 +58,7 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.spawn(stream, peer.ip().to_string(), watcher.clone(), alive.clone()),
+                Ok((accepted, peer)) => self.spawn(accepted, peer.ip().to_string(), watcher.clone(), alive.clone()),
                 Err(error) => {
                     tracing::warn!(error = %error, "accept failed");
                     sleep(ACCEPT_BACKOFF).await;
@@ -84,7 +86,7 @@ impl Server {
         connection::serve(Arc::clone(&self.api), stream, peer.to_owned(), watcher).await;
     }
 
-    fn spawn(&self, stream: env::Stream, peer: String, stage: watch::Receiver<Stage>, alive: mpsc::Sender<()>) {
+    fn spawn(&self, accepted: Accepted, peer: String, mut stage: watch::Receiver<Stage>, alive: mpsc::Sender<()>) {
         let stats = &self.api.stats;
         if stats.connections_active.get() >= self.api.config.connection_limit() as i64 {
             // It closes when dropped.
@@ -95,7 +97,15 @@ impl Server {
         let open = Open(Arc::clone(stats));
         let api = Arc::clone(&self.api);
         self.api.env.spawn(async move {
-            connection::serve(api, stream, peer, stage).await;
+            let shaken = tokio::select! {
+                biased;
+                // One that is not over when the server stops has asked for nothing yet.
+                stream = accepted.handshake() => stream,
+                _ = stage.wait_for(|stage| *stage != Stage::Running) => None,
+            };
+            if let Some(stream) = shaken {
+                connection::serve(api, stream, peer, stage).await;
+            }
             drop(open);
             drop(alive);
         });
@@ -117,7 +127,7 @@ impl Drop for Open {
 /// When the configuration is wrong or the listener does not tell where it listens.
 pub async fn serve(
     env: Env,
-    listener: Listener,
+    listener: impl Into<Listener>,
     config: Config,
     services: Services,
     shutdown: impl Future<Output = ()>,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::join::{JoinAnswer, JoinRequest, Stage};
 use crate::membership::MembershipError;
-use crate::node::{Leader, MetaNode, ProposeError, Running};
+use crate::node::{Leader, MetaNode, Port, ProposeError, Running};
 
 /// How long a member whose address is claimed has to say that it is still there.
 const ALIVE_DEADLINE: Duration = Duration::from_secs(1);
@@ -125,8 +125,8 @@ impl MetaNode {
     /// back. But a member that still runs there must not be thrown out by one that merely has no host name of its own.
     async fn refuse_addresses_in_use(&self, data: &Data, request: &JoinRequest) -> Result<(), JoinRefusal> {
         for node in data.nodes().iter().filter(|node| node.incarnation != request.incarnation) {
-            for (address, ask_at) in claimed(node, request) {
-                let alive = Some(node.id) == self.id() || self.is_alive(ask_at, node.incarnation).await;
+            for (address, port, ask_at) in claimed(node, request) {
+                let alive = Some(node.id) == self.id() || self.is_alive(port, ask_at, node.incarnation).await;
                 if alive {
                     return Err(JoinRefusal::AddressInUse { address: address.to_owned(), id: node.id });
                 }
@@ -136,13 +136,13 @@ impl MetaNode {
     }
 
     /// Whether the directory `incarnation` answers at `address`.
-    async fn is_alive(&self, address: &str, incarnation: Incarnation) -> bool {
+    async fn is_alive(&self, port: Port, address: &str, incarnation: Incarnation) -> bool {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Status {
             incarnation: String,
         }
-        match self.request(address, "/status", None, ALIVE_DEADLINE).await {
+        match self.request(port, address, "/status", None, ALIVE_DEADLINE).await {
             Ok(answer) => {
                 let status: Status = serde_json::from_slice(&answer.body).unwrap_or_default();
                 Incarnation::parse(&status.incarnation) == Some(incarnation)
@@ -153,19 +153,19 @@ impl MetaNode {
 }
 
 /// Addresses of `node` that the request claims, each with the one where the node tells its status.
-fn claimed<'a>(node: &'a Node, request: &JoinRequest) -> Vec<(&'a str, &'a str)> {
+fn claimed<'a>(node: &'a Node, request: &JoinRequest) -> Vec<(&'a str, Port, &'a str)> {
     let mut claimed = Vec::new();
     if let (Some(has), Some(wants)) = (&node.meta, &request.meta) {
         for (address, wanted) in [(&has.http_addr, &wants.http_addr), (&has.tcp_addr, &wants.tcp_addr)] {
             if address == wanted {
-                claimed.push((address.as_str(), has.http_addr.as_str()));
+                claimed.push((address.as_str(), Port::Admin, has.http_addr.as_str()));
             }
         }
     }
     if let (Some(has), Some(wants)) = (&node.data, &request.data)
         && has.tcp_addr == wants.tcp_addr
     {
-        claimed.push((&has.tcp_addr, &has.tcp_addr));
+        claimed.push((&has.tcp_addr, Port::Peer, &has.tcp_addr));
     }
     claimed
 }

@@ -38,6 +38,9 @@ pub struct Announcement {
     pub context: Option<BTreeMap<String, Vec<Announcement>>>,
     /// What it runs, like `1.12.4-c1.12.4`.
     pub version: String,
+    /// `http` or `https`: the client API of a meta node that is a data node, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_scheme: Option<String>,
 }
 
 /// What a meta node has heard.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rpc::ClusterAuth;
+use tls::Dialer;
 
 use crate::identity::Files;
 
@@ -24,6 +25,11 @@ pub struct MetaConfig {
     pub lease_duration: Duration,
     /// What this node proves itself with to others.
     pub auth: ClusterAuth,
+    /// How others are called, to their admin API and to their port for calls between nodes; plainly where nothing is
+    /// said.
+    pub dialers: Option<Dialers>,
+    /// `http` or `https`, as clients reach this node; for one that is a data node, too.
+    pub client_scheme: Option<&'static str>,
     /// What members are told to be running, like `1.12.4-c1.12.4`.
     pub version: String,
     /// `host:port` under which others reach its admin API (8091).
@@ -40,6 +46,15 @@ pub struct MetaConfig {
     pub snapshot_entries: u64,
 }
 
+/// How others are called: with TLS or without.
+#[derive(Clone, Debug)]
+pub struct Dialers {
+    /// The admin API of meta nodes (8091).
+    pub to_meta: Dialer,
+    /// The port for calls between nodes of data nodes (8088).
+    pub to_data: Dialer,
+}
+
 impl MetaConfig {
     /// What holds where nothing else is said.
     pub fn new(dir: PathBuf, http_addr: String, tcp_addr: String) -> MetaConfig {
@@ -51,6 +66,8 @@ impl MetaConfig {
             announcement_age_max: Duration::from_secs(30),
             lease_duration: Duration::from_secs(60),
             auth: ClusterAuth::default(),
+            dialers: None,
+            client_scheme: None,
             version: String::new(),
             http_addr,
             tcp_addr,

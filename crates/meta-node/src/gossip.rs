@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::Env;
 use meta::Data;
 use model::NodeId;
 use rpc::ClusterAuth;
+use tls::Dialer;
 
 use crate::announcements::Announcement;
 use crate::http_client::{self, Sent};
-use crate::node::MetaNode;
+use crate::node::{MetaNode, Port};
 
 /// How long one meta node may take to listen.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -35,7 +35,8 @@ impl MetaNode {
         Announcement {
             tcp_addr: self.0.config.tcp_addr.clone(),
             http_addr: self.0.config.http_addr.clone(),
-            http_scheme: "http".to_owned(),
+            http_scheme: self.dialer(Port::Admin).scheme().to_owned(),
+            client_scheme: self.0.config.client_scheme.map(str::to_owned),
             time: self.0.env.now().0,
             node_type: "meta".to_owned(),
             status: "joined".to_owned(),
@@ -53,9 +54,9 @@ impl MetaNode {
             let (now, age_max) = (self.0.env.monotonic(), self.0.config.announcement_age_max);
             let announcement = self.0.announcements.lock().pass_on(self.own_announcement(), now, age_max);
             if others == told {
-                tell_one(&self.0.env, &self.0.config.auth, &others, &announcement).await;
+                tell_one(self.dialer(Port::Admin), &self.0.config.auth, &others, &announcement).await;
             } else {
-                tell_all(&self.0.env, &self.0.config.auth, &others, &announcement).await;
+                tell_all(self.dialer(Port::Admin), &self.0.config.auth, &others, &announcement).await;
                 told = others;
             }
             let own = self.id();
@@ -72,21 +73,21 @@ fn other_meta_servers(data: &Data, own: Option<NodeId>) -> Vec<String> {
 }
 
 /// Tells one of `meta_servers` (admin addresses), drawn by lot.
-pub async fn tell_one(env: &Env, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
+pub async fn tell_one(dialer: &Dialer, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
     let Some(count) = u64::try_from(meta_servers.len()).ok().filter(|count| *count > 0) else { return };
-    let drawn = usize::try_from(env.random_u64() % count).unwrap_or(0);
-    tell(env, auth, &meta_servers[drawn], announcement).await;
+    let drawn = usize::try_from(dialer.env().random_u64() % count).unwrap_or(0);
+    tell(dialer, auth, &meta_servers[drawn], announcement).await;
 }
 
 /// Tells each of `meta_servers` (admin addresses).
-pub async fn tell_all(env: &Env, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
-    let tellings = meta_servers.iter().map(|server| tell(env, auth, server, announcement));
+pub async fn tell_all(dialer: &Dialer, auth: &ClusterAuth, meta_servers: &[String], announcement: &Announcement) {
+    let tellings = meta_servers.iter().map(|server| tell(dialer, auth, server, announcement));
     futures_util::future::join_all(tellings).await;
 }
 
-async fn tell(env: &Env, auth: &ClusterAuth, meta_server: &str, announcement: &Announcement) {
+async fn tell(dialer: &Dialer, auth: &ClusterAuth, meta_server: &str, announcement: &Announcement) {
     let body = Sent::Json(Bytes::from(serde_json::to_vec(announcement).expect("plain values")));
-    if let Err(error) = http_client::request(env, auth, meta_server, "/announce", Some(body), DEADLINE).await {
+    if let Err(error) = http_client::request(dialer, auth, meta_server, "/announce", Some(body), DEADLINE).await {
         tracing::debug!(address = meta_server, %error, "nobody listened");
     }
 }

@@ -34,7 +34,7 @@ use self::reply::{Reply, request_id};
 use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
 use crate::join::JoinRequest;
-use crate::node::MetaNode;
+use crate::node::{MetaNode, Port};
 
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -73,13 +73,13 @@ pub fn router(node: MetaNode, config: HttpConfig) -> Router {
 }
 
 /// What a data node without the meta role serves on 8091: everything is sent on to a meta node, whose address `target`
-/// gives. While it gives none the node is not part of a cluster, and says so.
-pub fn redirect_router(target: Arc<dyn Fn() -> Option<String> + Send + Sync>) -> Router {
+/// gives and which is reached by `scheme`. While it gives none the node is not part of a cluster, and says so.
+pub fn redirect_router(scheme: &'static str, target: Arc<dyn Fn() -> Option<String> + Send + Sync>) -> Router {
     Router::new().fallback(move |request: Request| {
         let target = target();
         async move {
             match target {
-                Some(address) => reply::redirect(&address, request.uri()).into_response(),
+                Some(address) => reply::redirect(&address, request.uri()).with_scheme(scheme).into_response(),
                 None => Reply::unjoined().into_response(),
             }
         }
@@ -165,6 +165,7 @@ impl Admin {
     /// Puts the headers on that every answer has.
     fn finish(&self, reply: Reply, id: &str) -> Response {
         reply
+            .with_scheme(self.node.dialer(Port::Admin).scheme())
             .header("X-Influxdb-Version", &self.config.version)
             .header("Influxdb-Metaindex", &self.node.data().index().to_string())
             .header("Request-Id", id)
@@ -222,7 +223,7 @@ impl Admin {
         let data = self.node.data();
         let others = data.meta_nodes().filter(|node| Some(node.id) != self.node.id());
         for meta in others.filter_map(|node| node.meta.as_ref()) {
-            let answer = self.node.request(&meta.http_addr, "/ping", None, PING_DEADLINE).await;
+            let answer = self.node.request(Port::Admin, &meta.http_addr, "/ping", None, PING_DEADLINE).await;
             let agrees = answer.is_ok_and(|answer| answer.status == StatusCode::OK && answer.body == leader);
             if !agrees {
                 return Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "one or more metaservers not up");
@@ -298,12 +299,14 @@ impl Admin {
     fn data_node(&self, node: &Node) -> Value {
         let Some(role) = &node.data else { return Value::Null };
         let said = self.node.announcement_of(&role.tcp_addr);
+        // What a node with both roles says is of its admin API.
+        let client_scheme = said.as_ref().and_then(|said| said.client_scheme.clone());
         json!({
             "id": node.id.0,
             "tcpAddr": role.tcp_addr,
             "httpAddr": role.http_addr,
             "addr": role.http_addr,
-            "httpScheme": scheme(said.as_ref()),
+            "httpScheme": client_scheme.unwrap_or_else(|| scheme(said.as_ref()).to_owned()),
             "status": "joined",
             "version": said.map(|said| said.version).unwrap_or_default(),
             "labels": node.labels,

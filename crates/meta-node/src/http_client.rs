@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::Env;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rpc::ClusterAuth;
+use tls::Dialer;
 
 /// Largest answer that is taken, in bytes: a snapshot of the metadata is the largest there is.
 const BODY_BYTES_MAX: usize = 256 << 20;
@@ -43,9 +43,10 @@ pub(crate) enum Sent {
     Form(Bytes),
 }
 
-/// Sends a request to `address` and follows redirects. Without a body it is a GET.
+/// Sends a request to `address` and follows redirects; all of them with TLS or all without, as `dialer` has it. Without a
+/// body it is a GET.
 pub(crate) async fn request(
-    env: &Env,
+    dialer: &Dialer,
     auth: &ClusterAuth,
     address: &str,
     path: &str,
@@ -55,7 +56,7 @@ pub(crate) async fn request(
     let exchange = async {
         let (mut address, mut path) = (address.to_owned(), path.to_owned());
         for _ in 0..REDIRECTS_MAX {
-            let answer = exchange(env, auth, &address, &path, body.clone()).await?;
+            let answer = exchange(dialer, auth, &address, &path, body.clone()).await?;
             let Some(location) = answer.location.as_ref().filter(|_| answer.status.is_redirection()) else {
                 return Ok(answer);
             };
@@ -68,18 +69,18 @@ pub(crate) async fn request(
 }
 
 async fn exchange(
-    env: &Env,
+    dialer: &Dialer,
     auth: &ClusterAuth,
     address: &str,
     path: &str,
     body: Option<Sent>,
 ) -> Result<Answer, HttpError> {
     let broken = |error: &dyn std::error::Error| HttpError::Broken(error.to_string());
-    let stream = env.connect(address).await.map_err(HttpError::Connect)?;
+    let stream = dialer.connect(address).await.map_err(HttpError::Connect)?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
     // Ends when the answer has been read and the sender is gone; its errors reach us through the sender.
-    let driver = env.spawn(async move {
+    let driver = dialer.env().spawn(async move {
         let _ = connection.await;
     });
     let mut request = Request::builder().uri(path).header(header::HOST, address);
@@ -118,7 +119,7 @@ pub(crate) fn strip_scheme(address: &str) -> &str {
 
 /// Address and path of an absolute URL.
 fn split_url(url: &str) -> Option<(&str, &str)> {
-    let rest = url.strip_prefix("http://")?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     let slash = rest.find('/').unwrap_or(rest.len());
     let (address, path) = rest.split_at(slash);
     (!address.is_empty()).then_some((address, if path.is_empty() { "/" } else { path }))
@@ -126,6 +127,8 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use env::Env;
+
     use super::*;
 
     #[test]
@@ -139,6 +142,7 @@ mod tests {
     fn urls_are_split() {
         assert_eq!(split_url("http://a:8091/join?x=1"), Some(("a:8091", "/join?x=1")));
         assert_eq!(split_url("http://a:8091"), Some(("a:8091", "/")));
+        assert_eq!(split_url("https://a:8091/x"), Some(("a:8091", "/x")));
         assert_eq!(split_url("/join"), None);
         assert_eq!(split_url("http:///join"), None);
     }
@@ -149,7 +153,7 @@ mod tests {
         let listener = env.listen("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("known").to_string();
         drop(listener);
-        let error = request(&env, &ClusterAuth::default(), &address, "/", None, Duration::from_secs(5))
+        let error = request(&env.into(), &ClusterAuth::default(), &address, "/", None, Duration::from_secs(5))
             .await
             .expect_err("nobody there");
         assert!(matches!(error, HttpError::Connect(_)), "{error}");

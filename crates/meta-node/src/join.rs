@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::Env;
 use http::StatusCode;
 use meta::codec::decode_snapshot;
 use meta::{Data, Incarnation};
 use model::{MetaIndex, NodeId};
 use rpc::ClusterAuth;
 use serde::{Deserialize, Serialize};
+use tls::Dialer;
 
 use crate::http::OWN_FORMAT;
 use crate::http_client::{self, HttpError, Sent, strip_scheme};
@@ -253,18 +253,19 @@ impl Said {
 /// # Errors
 /// Of this node's disk.
 pub async fn join_data(
-    env: &Env,
+    dialer: &Dialer,
     auth: &ClusterAuth,
     dir: &Path,
     peers: &[String],
     addresses: DataAddresses,
 ) -> std::io::Result<Member> {
+    let env = dialer.env();
     let incarnation = identity::incarnation(env, dir, Files::NODE).await?;
     if let Some(member) = identity::load_member(env, dir, Files::NODE).await? {
         return Ok(member);
     }
     let request = JoinRequest { stage: Stage::Register, incarnation, id: None, meta: None, data: Some(addresses) };
-    let (answer, _) = ask(env, auth, peers, &request).await;
+    let (answer, _) = ask(dialer, auth, peers, &request).await;
     let member = Member {
         id: answer.id,
         cluster_id: answer.cluster_id,
@@ -277,13 +278,13 @@ pub async fn join_data(
 }
 
 /// Fetches the metadata from one of `peers`, at `index` or later. Tries for ever.
-pub async fn fetch_data(env: &Env, auth: &ClusterAuth, peers: &[String], index: MetaIndex) -> Arc<Data> {
+pub async fn fetch_data(dialer: &Dialer, auth: &ClusterAuth, peers: &[String], index: MetaIndex) -> Arc<Data> {
     let path = format!("/?format={OWN_FORMAT}&index={}", index.0.saturating_sub(1));
     let mut said = Said::default();
     loop {
         for peer in peers {
             let address = strip_scheme(peer);
-            let why = match http_client::request(env, auth, address, &path, None, ASK_DEADLINE).await {
+            let why = match http_client::request(dialer, auth, address, &path, None, ASK_DEADLINE).await {
                 Ok(answer) if answer.status == StatusCode::OK => match decode_snapshot(&answer.body) {
                     Ok(data) => return Arc::new(data),
                     Err(error) => error.to_string(),
@@ -291,7 +292,7 @@ pub async fn fetch_data(env: &Env, auth: &ClusterAuth, peers: &[String], index: 
                 Ok(answer) => answer.status.to_string(),
                 Err(error) => error.to_string(),
             };
-            if said.is_due(address, &why, env.monotonic()) {
+            if said.is_due(address, &why, dialer.env().monotonic()) {
                 tracing::warn!(address, error = why, "metadata cannot be fetched, trying the next address");
             }
         }
@@ -301,7 +302,7 @@ pub async fn fetch_data(env: &Env, auth: &ClusterAuth, peers: &[String], index: 
 
 /// Asks `peers` in turn until one helps; answers which one.
 pub(crate) async fn ask(
-    env: &Env,
+    dialer: &Dialer,
     auth: &ClusterAuth,
     peers: &[String],
     request: &JoinRequest,
@@ -312,20 +313,20 @@ pub(crate) async fn ask(
     loop {
         let mut unjoined = 0;
         for address in &peers {
-            match ask_one(env, auth, address, request, ASK_DEADLINE).await {
+            match ask_one(dialer, auth, address, request, ASK_DEADLINE).await {
                 Ok(answer) => {
                     tracing::info!(address, node = answer.id.0, "joined the cluster");
                     return (answer, (*address).to_owned());
                 }
                 Err(error) => {
                     unjoined += usize::from(matches!(error, AskError::Unjoined));
-                    if said.is_due(address, &error.to_string(), env.monotonic()) {
+                    if said.is_due(address, &error.to_string(), dialer.env().monotonic()) {
                         tracing::warn!(address, %error, "cannot join here, trying again and again");
                     }
                 }
             }
         }
-        let now = env.monotonic();
+        let now = dialer.env().monotonic();
         let due = hinted.is_none_or(|hinted| now.saturating_sub(hinted) >= HINT_INTERVAL);
         if unjoined == peers.len() && due {
             hinted = Some(now);
@@ -340,14 +341,14 @@ pub(crate) async fn ask(
 
 /// Asks one address.
 pub(crate) async fn ask_one(
-    env: &Env,
+    dialer: &Dialer,
     auth: &ClusterAuth,
     address: &str,
     request: &JoinRequest,
     deadline: Duration,
 ) -> Result<JoinAnswer, AskError> {
     let body = Bytes::from(request.to_json());
-    let answer = http_client::request(env, auth, address, "/join", Some(Sent::Json(body)), deadline).await?;
+    let answer = http_client::request(dialer, auth, address, "/join", Some(Sent::Json(body)), deadline).await?;
     if answer.status == StatusCode::OK {
         return JoinAnswer::from_json(&answer.body).ok_or(AskError::NoMetaNode(answer.status));
     }
@@ -366,6 +367,7 @@ pub(crate) async fn ask_one(
 
 #[cfg(test)]
 mod tests {
+    use env::Env;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -396,9 +398,10 @@ mod tests {
                 let _ = stream.read(&mut request).await.expect("a request");
                 stream.write_all(answer.as_bytes()).await.expect("answered");
             });
-            let error = ask_one(&env, &ClusterAuth::default(), &address, &request(), Duration::from_secs(5))
-                .await
-                .expect_err("no answer");
+            let error =
+                ask_one(&env.clone().into(), &ClusterAuth::default(), &address, &request(), Duration::from_secs(5))
+                    .await
+                    .expect_err("no answer");
             let want = format!(
                 "what answers there ({status}) is no meta node of this program; give the address of a meta node's admin API"
             );

@@ -16,7 +16,7 @@
 //!   has asked to and has caught up.
 //! - Messages name the cluster and the member they are for; others do not answer them.
 //!
-//! Not here: TLS on 8091, and what operators do with it later (users, copying shards); such calls answer 501.
+//! Not here: what operators do with it later (users, copying shards); such calls answer 501.
 
 pub mod config;
 pub mod fuzzing;
@@ -37,7 +37,7 @@ mod operate;
 mod snapshots;
 
 pub use announcements::Announcement;
-pub use config::{MetaConfig, Timeouts};
+pub use config::{Dialers, MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, ProposeError, StartError};
 pub use operate::{Enter, HeldShard, Leave};

@@ -18,10 +18,11 @@ use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
 use openraft::raft::AppendEntriesResponse;
 use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
 use parking_lot::Mutex;
+use tls::Dialer;
 use tokio::sync::watch;
 
 use crate::announcements::Announcements;
-use crate::config::MetaConfig;
+use crate::config::{Dialers, MetaConfig};
 use crate::http_client::{self, Answer, HttpError, Sent};
 use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
@@ -42,6 +43,15 @@ const FIRST: NodeId = NodeId(1);
 /// How long a snapshot may take to get to another member.
 const SNAPSHOT_SEND_MS: u64 = 30_000;
 
+/// The port of another node that is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// The admin API of a meta node (8091).
+    Admin,
+    /// That for calls between nodes, of a data node (8088).
+    Peer,
+}
+
 /// A member of the metadata service, or somebody who is going to be one. Cheap to clone.
 #[derive(Clone)]
 pub struct MetaNode(pub(crate) Arc<Inner>);
@@ -49,6 +59,7 @@ pub struct MetaNode(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) config: MetaConfig,
+    dialers: Dialers,
     transport: Arc<dyn RaftTransport>,
     /// Let go of when the node is shut down.
     lock: Mutex<Option<Arc<dyn DirLock>>>,
@@ -225,9 +236,12 @@ impl MetaNode {
         }
         let cluster = member.as_ref().map_or(0, |member| member.cluster_id);
         let sight = Sight::new(env.monotonic());
+        let plain = || Dialers { to_meta: env.clone().into(), to_data: env.clone().into() };
+        let dialers = config.dialers.clone().unwrap_or_else(plain);
         let node = MetaNode(Arc::new(Inner {
             env,
             config,
+            dialers,
             transport,
             lock: Mutex::new(Some(Arc::from(lock))),
             incarnation,
@@ -291,7 +305,7 @@ impl MetaNode {
                 meta: Some(self.addresses()),
                 data,
             };
-            let (answer, _) = join::ask(&self.0.env, &self.0.config.auth, peers, &request).await;
+            let (answer, _) = join::ask(self.dialer(Port::Admin), &self.0.config.auth, peers, &request).await;
             let member = Member {
                 id: answer.id,
                 cluster_id: answer.cluster_id,
@@ -605,15 +619,24 @@ impl MetaNode {
         }
     }
 
+    /// What calls go through.
+    pub(crate) fn dialer(&self, port: Port) -> &Dialer {
+        match port {
+            Port::Admin => &self.0.dialers.to_meta,
+            Port::Peer => &self.0.dialers.to_data,
+        }
+    }
+
     /// Sends a request to another node, as this one.
     pub(crate) async fn request(
         &self,
+        port: Port,
         address: &str,
         path: &str,
         body: Option<Sent>,
         deadline: Duration,
     ) -> Result<Answer, HttpError> {
-        http_client::request(&self.0.env, &self.0.config.auth, address, path, body, deadline).await
+        http_client::request(self.dialer(port), &self.0.config.auth, address, path, body, deadline).await
     }
 
     pub(crate) fn addresses(&self) -> MetaAddresses {

@@ -14,7 +14,7 @@ use model::{NodeId, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::http_client::{Answer, Sent, strip_scheme};
-use crate::node::{Leader, MetaNode, ProposeError};
+use crate::node::{Leader, MetaNode, Port, ProposeError};
 
 /// How long a node may take to say who it is.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -115,7 +115,7 @@ struct ErrorJson {
 impl MetaNode {
     /// Makes a meta node of the node at `addr`. If this node is in no cluster it forms one first.
     pub(crate) async fn add_meta(&self, addr: &str) -> Result<NodeId, OperateError> {
-        let status = self.status_of(addr).await?;
+        let status = self.status_of(Port::Admin, addr).await?;
         if status.node_type != "meta" {
             return Err(OperateError::Failed(format!("{addr} is not a meta node")));
         }
@@ -141,7 +141,7 @@ impl MetaNode {
             return Err(single_server());
         }
         refuse_unreachable_names(&self.0.config.http_addr, &status.http_addr, Reach::Loopback)?;
-        self.tell_to_enter(addr, &data, false).await?;
+        self.tell_to_enter(Port::Admin, addr, &data, false).await?;
         self.member_of(incarnation, |node| node.meta.is_some()).await
     }
 
@@ -190,7 +190,7 @@ impl MetaNode {
             self.remove_meta(&own, false, None).await?;
         } else {
             let form = Sent::Form(Bytes::from(format!("httpAddr={own}")));
-            let answer = self.tell(&leader.http_addr, "/remove", form, LEAVE_DEADLINE).await?;
+            let answer = self.tell(Port::Admin, &leader.http_addr, "/remove", form, LEAVE_DEADLINE).await?;
             if !answer.status.is_success() {
                 return Err(OperateError::Failed(error_of(&answer)));
             }
@@ -204,7 +204,7 @@ impl MetaNode {
             return Err(OperateError::Invalid("data node failed to contact valid meta server in list []".to_owned()));
         }
         let data = self.ensure_linearizable().await?;
-        let status = self.status_of(addr).await?;
+        let status = self.status_of(Port::Peer, addr).await?;
         let incarnation = status.data_incarnation(addr)?;
         if let Some(node) = data.node_by_incarnation(incarnation).filter(|node| node.data.is_some()) {
             return Ok(node.id);
@@ -216,7 +216,7 @@ impl MetaNode {
             return Err(single_server());
         }
         refuse_unreachable_names(&self.0.config.http_addr, &status.tcp_addr, Reach::Name)?;
-        self.tell_to_enter(addr, &data, passive).await?;
+        self.tell_to_enter(Port::Peer, addr, &data, passive).await?;
         self.member_of(incarnation, |node| node.data.is_some()).await
     }
 
@@ -231,7 +231,7 @@ impl MetaNode {
         }
         let leave = Leave { incarnation: node.incarnation.to_string() };
         let body = Sent::Json(Bytes::from(serde_json::to_vec(&leave).expect("plain values")));
-        let answer = self.tell(addr, "/leave", body, LEAVE_DEADLINE).await?;
+        let answer = self.tell(Port::Peer, addr, "/leave", body, LEAVE_DEADLINE).await?;
         if !answer.status.is_success() {
             return Err(OperateError::Failed(error_of(&answer)));
         }
@@ -239,7 +239,7 @@ impl MetaNode {
         let gone = async {
             loop {
                 tokio::time::sleep(LEAVE_PAUSE).await;
-                if self.status_of(addr).await.is_ok_and(|status| status.node_status == "disjoined") {
+                if self.status_of(Port::Peer, addr).await.is_ok_and(|status| status.node_status == "disjoined") {
                     return;
                 }
             }
@@ -256,10 +256,10 @@ impl MetaNode {
         let Some(node) = data_node_at(&data, old_addr) else {
             // One that came back under another name has told so by itself.
             let moved = data_node_at(&data, new_addr).ok_or_else(unknown)?;
-            let incarnation = self.status_of(new_addr).await?.data_incarnation(new_addr)?;
+            let incarnation = self.status_of(Port::Peer, new_addr).await?.data_incarnation(new_addr)?;
             return if moved.incarnation == incarnation { Ok(moved.id) } else { Err(unknown()) };
         };
-        let status = self.status_of(new_addr).await?;
+        let status = self.status_of(Port::Peer, new_addr).await?;
         let incarnation = status.data_incarnation(new_addr)?;
         if incarnation == node.incarnation {
             // The same directory under another name: it registers its addresses by itself.
@@ -285,7 +285,7 @@ impl MetaNode {
             incarnation: Some(incarnation),
         };
         self.propose(&command).await?;
-        self.tell_to_enter(new_addr, &data, passive).await?;
+        self.tell_to_enter(Port::Peer, new_addr, &data, passive).await?;
         Ok(node.id)
     }
 
@@ -335,7 +335,7 @@ impl MetaNode {
 
     /// What lies on the disk of a data node, or why it does not tell.
     pub(crate) async fn shards_of(&self, addr: &str) -> Result<Vec<HeldShard>, String> {
-        let answer = self.request(strip_scheme(addr), "/shards", None, STATUS_DEADLINE).await;
+        let answer = self.request(Port::Peer, strip_scheme(addr), "/shards", None, STATUS_DEADLINE).await;
         let answer = answer.map_err(|error| error.to_string())?;
         if answer.status != StatusCode::OK {
             return Err(error_of(&answer));
@@ -343,29 +343,37 @@ impl MetaNode {
         serde_json::from_slice(&answer.body).map_err(|_| "what answers is no node of this program".to_owned())
     }
 
-    async fn status_of(&self, addr: &str) -> Result<Status, OperateError> {
-        let answer = self.request(strip_scheme(addr), "/status", None, STATUS_DEADLINE).await;
-        let answer = answer.map_err(|error| OperateError::Failed(format!("Get http://{addr}/status: {error}")))?;
+    async fn status_of(&self, port: Port, addr: &str) -> Result<Status, OperateError> {
+        let answer = self.request(port, strip_scheme(addr), "/status", None, STATUS_DEADLINE).await;
+        let scheme = self.dialer(port).scheme();
+        let answer = answer.map_err(|error| OperateError::Failed(format!("Get {scheme}://{addr}/status: {error}")))?;
         if answer.status != StatusCode::OK {
-            return Err(OperateError::Failed(format!("Get http://{addr}/status: {}", error_of(&answer))));
+            return Err(OperateError::Failed(format!("Get {scheme}://{addr}/status: {}", error_of(&answer))));
         }
         serde_json::from_slice(&answer.body)
             .map_err(|_| OperateError::Failed(format!("what answers at {addr} is no node of this program")))
     }
 
-    async fn tell_to_enter(&self, addr: &str, data: &Data, passive: bool) -> Result<(), OperateError> {
+    async fn tell_to_enter(&self, port: Port, addr: &str, data: &Data, passive: bool) -> Result<(), OperateError> {
         // This node first: it leads.
         let own = self.0.config.http_addr.clone();
         let others = data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone()));
         let others = others.filter(|other| *other != own).collect::<Vec<_>>();
         let enter = Enter { meta_servers: [vec![own], others].concat(), passive };
         let body = Sent::Json(Bytes::from(serde_json::to_vec(&enter).expect("plain values")));
-        let answer = self.tell(addr, "/enter", body, ENTER_DEADLINE).await?;
+        let answer = self.tell(port, addr, "/enter", body, ENTER_DEADLINE).await?;
         if answer.status.is_success() { Ok(()) } else { Err(OperateError::Failed(error_of(&answer))) }
     }
 
-    async fn tell(&self, addr: &str, path: &str, body: Sent, deadline: Duration) -> Result<Answer, OperateError> {
-        let answer = self.request(strip_scheme(addr), path, Some(body), deadline).await;
+    async fn tell(
+        &self,
+        port: Port,
+        addr: &str,
+        path: &str,
+        body: Sent,
+        deadline: Duration,
+    ) -> Result<Answer, OperateError> {
+        let answer = self.request(port, strip_scheme(addr), path, Some(body), deadline).await;
         answer.map_err(|error| OperateError::Failed(format!("{addr}: {error}")))
     }
 

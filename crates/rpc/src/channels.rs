@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use env::Env;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tls::Dialer;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::auth::ClusterAuth;
@@ -37,7 +37,7 @@ pub enum Lane {
 
 /// All connections of this node.
 pub struct Channels {
-    env: Env,
+    dialer: Dialer,
     auth: ClusterAuth,
     connect_timeout: Duration,
     /// Guards only the map; nothing is awaited while it is held.
@@ -51,9 +51,10 @@ impl fmt::Debug for Channels {
 }
 
 impl Channels {
-    /// No connections yet. `auth` signs the calls, `connect_timeout` bounds how long making a connection may take.
-    pub fn new(env: Env, auth: ClusterAuth, connect_timeout: Duration) -> Channels {
-        Channels { env, auth, connect_timeout, channels: Mutex::new(HashMap::new()) }
+    /// No connections yet. `dialer` makes them, `auth` signs the calls, `connect_timeout` bounds how long making a
+    /// connection may take.
+    pub fn new(dialer: impl Into<Dialer>, auth: ClusterAuth, connect_timeout: Duration) -> Channels {
+        Channels { dialer: dialer.into(), auth, connect_timeout, channels: Mutex::new(HashMap::new()) }
     }
 
     /// What calls are signed with.
@@ -91,11 +92,11 @@ impl Channels {
                 .initial_stream_window_size(BULK_STREAM_WINDOW)
                 .initial_connection_window_size(BULK_CONNECTION_WINDOW),
         };
-        let env = self.env.clone();
+        let dialer = self.dialer.clone();
         let address = address.to_owned();
         Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
-            let (env, address) = (env.clone(), address.clone());
-            async move { env.connect(&address).await.map(TokioIo::new) }
+            let (dialer, address) = (dialer.clone(), address.clone());
+            async move { dialer.connect(&address).await.map(TokioIo::new) }
         })))
     }
 }

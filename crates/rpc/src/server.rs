@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use env::{Env, Listener};
+use env::Env;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tls::Listener;
 use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
 
@@ -42,7 +43,13 @@ pub fn routes<P: Peer>(service: P, auth: ClusterAuth) -> Router {
 ///
 /// # Errors
 /// None at present; a failed accept is logged and tried again.
-pub async fn serve(env: Env, listener: Listener, app: Router, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn serve(
+    env: Env,
+    listener: impl Into<Listener>,
+    app: Router,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = listener.into();
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -50,8 +57,8 @@ pub async fn serve(env: Env, listener: Listener, app: Router, mut shutdown: watc
             accepted = listener.accept() => accepted,
             _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let accepted = match accepted {
+            Ok((accepted, _)) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -62,6 +69,7 @@ pub async fn serve(env: Env, listener: Listener, app: Router, mut shutdown: watc
         let (app, mut shutdown) = (app.clone(), shutdown.clone());
         env.spawn(async move {
             let _permit = permit;
+            let Some(stream) = accepted.handshake().await else { return };
             let builder = builder();
             let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
             tokio::pin!(connection);

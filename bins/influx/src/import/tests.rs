@@ -61,6 +61,7 @@ async fn imported(import: &Import) -> (Result<Summary, ImportError>, String, Vec
     let (address, mut requests) = server(ANSWERS).await;
     let config = ClientConfig {
         address,
+        tls: tls::ClientSettings::default(),
         credentials: None,
         user_agent: "test".to_owned(),
         connect_timeout: Duration::from_secs(10),

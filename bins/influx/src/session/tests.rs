@@ -40,7 +40,8 @@ fn settings() -> Settings {
 /// What the shell shows for these lines, each with its prompt.
 async fn transcript(address: Address, lines: &[&str]) -> String {
     let place = address.to_string();
-    let mut session = Session::new(Env::real(), address, None, settings()).expect("a session");
+    let mut session =
+        Session::new(Env::real(), address, ClientSettings::default(), None, settings()).expect("a session");
     let mut out = Vec::new();
     for line in lines {
         out.extend_from_slice(format!("> {line}\n").as_bytes());
@@ -300,7 +301,8 @@ async fn a_retention_policy_stays_with_its_database() {
 #[tokio::test]
 async fn some_lines_end_or_need_a_person() {
     let (address, _heard) = server(SHOPS).await;
-    let mut session = Session::new(Env::real(), address, None, settings()).expect("a session");
+    let mut session =
+        Session::new(Env::real(), address, ClientSettings::default(), None, settings()).expect("a session");
     let mut out = Vec::new();
     assert_eq!(session.run_line("quit", &mut out).await.expect("memory"), Outcome::Exit);
     let person = session.run_line("history", &mut out).await.expect("memory");

@@ -186,19 +186,34 @@ async fn silence_is_told() {
 }
 
 #[tokio::test]
-async fn tls_is_refused() {
-    expect![[r#"
-        ! show: TLS is not available in this release
-        ! Leave out -bind-tls, and reach the meta node through a network that you trust.
-        exit 1
-    "#]]
-    .assert_eq(&ctl("-bind-tls -k show").await);
-    expect![[r#"
-        ! show: TLS is not available in this release
-        ! Leave out -bind-tls, and reach the meta node through a network that you trust.
-        exit 1
-    "#]]
-    .assert_eq(&ctl("-bind https://127.40.24.1:8091 show").await);
+async fn nobody_falls_back_to_plain_text() {
+    let listener = Env::real().listen("127.40.24.1:8091").await.expect("a port");
+    let plain = Env::real().spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut hello = [0; 1];
+            // What comes is none of HTTP, and is told so.
+            let _ = stream.read_exact(&mut hello).await;
+            assert_eq!(hello, [0x16]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        }
+    });
+    for words in ["-bind-tls -k -bind 127.40.24.1:8091 show", "-k -bind https://127.40.24.1:8091 show"] {
+        expect![[r#"
+            ! show: operation timed out with error: dial tcp 127.40.24.1:8091: TLS: the other side answers in plain text; its port has no TLS
+            ! -bind-tls is for nodes with TLS; -ca names a file with certificates to trust, and -k trusts any.
+            exit 1
+        "#]]
+        .assert_eq(&ctl(words).await);
+    }
+    plain.abort();
+    let missing = ctl("-bind-tls -bind 127.40.24.1:8091 -k -cert /nowhere.crt show").await;
+    assert_eq!(
+        missing,
+        "! show: -cert: /nowhere.crt: cannot be read: No such file or directory (os error 2)\nexit 1\n"
+    );
     assert_eq!(ctl("-bind a:b show").await, "! show: could not parse host \"a:b\": invalid port number\nexit 1\n");
 }
 

@@ -50,7 +50,7 @@ fn redirect(location: &str) -> String {
 }
 
 fn client(address: &str, authorization: Authorization) -> AdminClient {
-    let config = AdminConfig { authorization, timeout: Duration::from_secs(10) };
+    let config = AdminConfig { authorization, tls: ClientSettings::default(), timeout: Duration::from_secs(10) };
     AdminClient::new(Env::real(), address, config).expect("a client")
 }
 
@@ -109,14 +109,12 @@ async fn redirects_end() {
 #[tokio::test]
 async fn redirects_to_nowhere_are_told() {
     let nowhere = "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n";
-    let (address, _heard) =
-        server(&[nowhere, &redirect("leader"), &redirect("http://a b/"), &redirect("https://meta1:8091/join")]).await;
+    let (address, _heard) = server(&[nowhere, &redirect("leader"), &redirect("http://a b/")]).await;
     let client = client(&address, Authorization::None);
     for want in [
         "unexpected answer: redirected to nowhere",
         "unexpected answer: redirected to \"leader\", which is no address",
         "unexpected answer: redirected to \"http://a b/\", which is no address",
-        "TLS is not available in this release",
     ] {
         assert_eq!(client.get("/join").await.expect_err("nowhere").to_string(), want);
     }
@@ -197,13 +195,14 @@ async fn nobody_there_is_told() {
 #[test]
 fn addresses_are_those_of_the_admin_api() {
     let of = |text: &str| {
-        let config = AdminConfig { authorization: Authorization::None, timeout: Duration::from_secs(1) };
+        let (authorization, tls) = (Authorization::None, ClientSettings::default());
+        let config = AdminConfig { authorization, tls, timeout: Duration::from_secs(1) };
         AdminClient::new(Env::real(), text, config).map(|client| client.address.authority())
     };
     assert_eq!(of("meta1").expect("fine"), "meta1:8091");
     assert_eq!(of("meta1:1").expect("fine"), "meta1:1");
     assert_eq!(of("").expect("fine"), "localhost:8091");
-    assert_eq!(of("https://meta1").expect_err("no TLS").to_string(), "TLS is not available in this release");
+    assert_eq!(of("https://meta1").expect("fine"), "meta1:8091");
     assert!(matches!(of("a b"), Err(ClientError::Address(..))));
 }
 
@@ -212,4 +211,13 @@ fn secrets_are_not_shown() {
     let bearer = Authorization::Bearer { username: "u".to_owned(), secret: "hidden".to_owned() };
     let password = Authorization::Basic(Credentials { username: "u".to_owned(), password: "hidden".to_owned() });
     assert!(!format!("{bearer:?}{password:?}").contains("hidden"));
+}
+
+#[test]
+fn nobody_is_led_from_tls_to_plain_text() {
+    let from = |text| Address::parse(text, Some(PORT)).expect("an address");
+    let (address, path) = locate(&from("http://a"), "https://meta1/join?x=1").expect("up is fine");
+    assert_eq!((address.to_string().as_str(), path.as_str()), ("https://meta1:8091", "/join?x=1"));
+    let error = locate(&from("https://a"), "http://meta1:8091/join").expect_err("down is not");
+    assert_eq!(error.to_string(), "redirected from TLS to plain text, to http://meta1:8091; that is not followed");
 }

@@ -160,6 +160,16 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("meta", "https-private-key", "Its key, if it is not in the same file."),
     ("meta", "https-insecure-certificate", "Whether the files of certificate and key may be readable by others."),
     ("meta", "https-insecure-tls", "Whether certificates of other meta nodes are taken unseen."),
+    (
+        "meta",
+        "https-ca",
+        "Certificates of those who sign the certificates of other nodes (PEM); those of the system otherwise.",
+    ),
+    (
+        "meta",
+        "https-client-ca",
+        "Whoever calls must show a certificate that one of these has signed (PEM); nobody must otherwise.",
+    ),
     ("meta", "data-use-tls", "Whether data nodes are called over TLS."),
     ("meta", "data-insecure-tls", "Whether certificates of data nodes are taken unseen."),
     ("meta", "meta-tls-enabled", "Whether meta nodes are called over TLS. For meta nodes that have https-enabled."),
@@ -310,6 +320,16 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("cluster", "https-private-key", "Its key, if it is not in the same file."),
     ("cluster", "https-insecure-tls", "Whether certificates of other nodes are taken unseen."),
     ("cluster", "https-insecure-certificate", "Whether the files of certificate and key may be readable by others."),
+    (
+        "cluster",
+        "https-ca",
+        "Certificates of those who sign the certificates of data nodes (PEM); those of the system otherwise.",
+    ),
+    (
+        "cluster",
+        "https-client-ca",
+        "Whoever calls must show a certificate that one of these has signed (PEM); nobody must otherwise.",
+    ),
     ("cluster", "cluster-tracing", "Whether calls between nodes are logged."),
     ("cluster", "max-remote-write-connections", "Connections to another data node for writes."),
     ("cluster", "shard-writer-timeout", "How long another data node may take for its part of a write."),

@@ -174,3 +174,14 @@ fn decoys_have_the_shape_of_hashes_and_no_password() {
         assert!(!verify("", &decoy, &scheme) && !verify("x", &decoy, &scheme));
     }
 }
+
+#[cfg(feature = "fips")]
+#[test]
+fn with_fips_hashes_of_bcrypt_are_good_for_nobody() {
+    let bcrypt = Scheme::parse("bcrypt;cost=4").expect("a scheme");
+    let stored = bcrypt.hash("pass", &[7; 16]).expect("hashed");
+    assert!(is_hash(&stored) && !verify("pass", &stored, &bcrypt));
+    let pbkdf2 = Scheme::parse("pbkdf2-sha256").expect("a scheme");
+    let stored = pbkdf2.hash("pass", &[7; 16]).expect("hashed");
+    assert!(verify("pass", &stored, &pbkdf2));
+}

@@ -93,15 +93,24 @@ impl Reply {
         self
     }
 
+    /// Puts the scheme on a redirect.
+    pub(super) fn with_scheme(self, scheme: &str) -> Reply {
+        let location = self.0.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+        match location.filter(|location| location.starts_with("//")).map(|location| format!("{scheme}:{location}")) {
+            Some(location) => self.header("location", &location),
+            None => self,
+        }
+    }
+
     pub(super) fn into_response(self) -> http::Response<Body> {
         self.0
     }
 }
 
-/// The same request at another meta node.
+/// The same request at another meta node, which is reached as this one was; see [`Reply::with_scheme`].
 pub(super) fn redirect(address: &str, uri: &Uri) -> Reply {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    Reply::text(StatusCode::TEMPORARY_REDIRECT, "").header("location", &format!("http://{address}{path}"))
+    Reply::text(StatusCode::TEMPORARY_REDIRECT, "").header("location", &format!("//{address}{path}"))
 }
 
 /// The request's own id, or a fresh one.

@@ -9,7 +9,7 @@ use meta::Command;
 use openraft::Raft;
 use tokio::sync::watch;
 
-use super::{FIRST, Inner, MetaNode, Running};
+use super::{FIRST, Inner, MetaNode, Port, Running};
 use crate::identity::Member;
 use crate::join::{self, AskError, JoinRequest, Stage};
 use crate::raft::TypeConfig;
@@ -144,7 +144,8 @@ impl MetaNode {
             servers.insert(0, leader.http_addr);
         }
         for server in &servers {
-            match join::ask_one(&self.0.env, &self.0.config.auth, server, &request, PROMOTE_DEADLINE).await {
+            match join::ask_one(self.dialer(Port::Admin), &self.0.config.auth, server, &request, PROMOTE_DEADLINE).await
+            {
                 Ok(_) => return Work::Done,
                 Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");

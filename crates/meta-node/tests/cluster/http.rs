@@ -273,13 +273,14 @@ async fn a_follower_sends_joiners_to_the_leader() {
 async fn a_data_node_redirects_or_says_that_it_waits() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let (env, host) = (Env::real(), Host::new(temp.path(), "x", &switch).await);
-    let server = serve(&env, &host.http_addr, redirect_router(Arc::new(|| Some("meta1:8091".to_owned())))).await;
+    let server =
+        serve(&env, &host.http_addr, redirect_router("https", Arc::new(|| Some("meta1:8091".to_owned())))).await;
     let answer = call(&host.http_addr, "GET", "/lease?name=x&nodeid=4").await;
     assert_eq!(answer.status(), 307);
-    assert_eq!(answer.headers()["location"], "http://meta1:8091/lease?name=x&nodeid=4");
+    assert_eq!(answer.headers()["location"], "https://meta1:8091/lease?name=x&nodeid=4");
     server.abort();
     let other = Host::new(temp.path(), "y", &switch).await;
-    let _server = serve(&env, &other.http_addr, redirect_router(Arc::new(|| None))).await;
+    let _server = serve(&env, &other.http_addr, redirect_router("http", Arc::new(|| None))).await;
     let answer = call(&other.http_addr, "POST", "/join").await;
     assert_eq!(
         (answer.status().as_u16(), text(&answer).as_str()),

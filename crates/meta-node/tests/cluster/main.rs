@@ -407,18 +407,27 @@ async fn a_data_node_joins_through_a_follower_and_is_sent_on() {
     let addresses = DataAddresses { http_addr: "d:8086".to_owned(), tcp_addr: "d:8088".to_owned(), passive: false };
     let peers = vec![follower.peer()];
     let member =
-        within("join", join_data(&env, &ClusterAuth::default(), &dir, &peers, addresses.clone())).await.expect("joins");
+        within("join", join_data(&env.clone().into(), &ClusterAuth::default(), &dir, &peers, addresses.clone()))
+            .await
+            .expect("joins");
     assert_eq!((member.id, member.meta), (NodeId(4), false));
     assert_eq!(
-        join_data(&env, &ClusterAuth::default(), &dir, &[], addresses).await.expect("nothing is asked").id,
+        join_data(&env.clone().into(), &ClusterAuth::default(), &dir, &[], addresses)
+            .await
+            .expect("nothing is asked")
+            .id,
         NodeId(4)
     );
-    let data = within("metadata", fetch_data(&env, &ClusterAuth::default(), &member.meta_servers, MetaIndex(1))).await;
+    let data = within(
+        "metadata",
+        fetch_data(&env.clone().into(), &ClusterAuth::default(), &member.meta_servers, MetaIndex(1)),
+    )
+    .await;
     assert!(data.node(NodeId(4)).is_some_and(|node| node.data.is_some() && node.meta.is_none()));
     // Its own 8091 sends everyone on.
     let address = follower.peer();
     let host = Host::new(temp.path(), "redirect", &switch).await;
-    let server = serve(&env, &host.http_addr, redirect_router(Arc::new(move || Some(address.clone())))).await;
+    let server = serve(&env, &host.http_addr, redirect_router("http", Arc::new(move || Some(address.clone())))).await;
     let fifth = Host::new(temp.path(), "e", &switch).await.start().await;
     let peers = vec![host.http_addr.clone()];
     assert_eq!(within("join", fifth.node.join(&peers, None)).await.expect("joins").id, NodeId(5));
