@@ -71,7 +71,7 @@ impl RemoteMeta {
     ///
     /// # Errors
     /// When none decided.
-    pub async fn propose(&self, command: Bytes) -> Result<Proposed, LinkError> {
+    pub async fn propose(&self, command: &Command) -> Result<Proposed, LinkError> {
         self.propose_in_turn(self.members(), command).await
     }
 
@@ -79,21 +79,23 @@ impl RemoteMeta {
     ///
     /// # Errors
     /// The same.
-    pub async fn propose_first(&self, member: &str, command: Bytes) -> Result<Proposed, LinkError> {
+    pub async fn propose_first(&self, member: &str, command: &Command) -> Result<Proposed, LinkError> {
         let mut members = self.members();
         members.retain(|other| other != member);
         members.insert(0, member.to_owned());
         self.propose_in_turn(members, command).await
     }
 
-    async fn propose_in_turn(&self, mut waiting: Vec<String>, command: Bytes) -> Result<Proposed, LinkError> {
+    /// Once a member may have decided, no other is asked: it would be decided twice.
+    async fn propose_in_turn(&self, mut waiting: Vec<String>, command: &Command) -> Result<Proposed, LinkError> {
+        let bytes = Bytes::from(encode_command(command));
         let mut last = LinkError::Unavailable("no meta node is known".to_owned());
         for _ in 0..HOPS_MAX {
             if waiting.is_empty() {
                 break;
             }
             let member = waiting.remove(0);
-            match self.propose_at(&member, command.clone()).await {
+            match self.propose_at(&member, bytes.clone()).await {
                 Ok(proposed) => {
                     *self.leader.lock() = Some(member);
                     return Ok(proposed);
@@ -111,6 +113,9 @@ impl RemoteMeta {
                 Err(Refused::Failed(error)) => {
                     if self.leader.lock().as_ref() == Some(&member) {
                         *self.leader.lock() = None;
+                    }
+                    if matches!(error, LinkError::Unknown(_)) && !command.may_be_repeated() {
+                        return Err(error);
                     }
                     last = error;
                 }
@@ -132,7 +137,8 @@ impl RemoteMeta {
                 Ok(Proposed { outcome, index })
             }
             Some(Outcome::NotLeader(hint)) => Err(Refused::NotLeader(hint)),
-            Some(Outcome::Rejected(text) | Outcome::Unknown(text)) => Err(Refused::Failed(LinkError::Unknown(text))),
+            Some(Outcome::Rejected(text)) => Err(Refused::Failed(LinkError::Unavailable(text))),
+            Some(Outcome::Unknown(text)) => Err(Refused::Failed(LinkError::Unknown(text))),
             None => Err(Refused::Failed(LinkError::Unknown("an empty answer".to_owned()))),
         }
     }
@@ -145,7 +151,10 @@ enum Refused {
 }
 
 fn unknown(error: &CallError) -> LinkError {
-    LinkError::Unknown(error.to_string())
+    match error {
+        CallError::NotConnected(text) | CallError::Refused(text) => LinkError::Unavailable(text.clone()),
+        CallError::Unreachable(_) | CallError::Timeout { .. } => LinkError::Unknown(error.to_string()),
+    }
 }
 
 impl RemoteMeta {
@@ -184,6 +193,6 @@ impl MetaLink for RemoteMeta {
     }
 
     fn propose<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Proposed, LinkError>> {
-        Box::pin(self.propose(Bytes::from(encode_command(command))))
+        Box::pin(RemoteMeta::propose(self, command))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::MetaEndpoint;
-use meta::codec::{decode_snapshot, encode_command};
+use meta::codec::decode_snapshot;
 use meta::{Command, Data};
 use meta_client::{BoxFuture, LinkError, MetaLink, Proposed};
 use meta_node::{MetaNode, ProposeError, RaftTransport, TransportError};
@@ -91,9 +91,7 @@ impl MetaLink for LocalMeta {
                 Err(ProposeError::Rejected(rejection)) => {
                     Ok(Proposed { outcome: Err(rejection), index: self.node.data().index() })
                 }
-                Err(ProposeError::NotLeader(leader)) => {
-                    self.remote.propose_first(&leader.http_addr, Bytes::from(encode_command(command))).await
-                }
+                Err(ProposeError::NotLeader(leader)) => self.remote.propose_first(&leader.http_addr, command).await,
                 Err(ProposeError::NoLeader) => Err(LinkError::Unavailable("no leader".to_owned())),
                 Err(error) => Err(LinkError::Unknown(error.to_string())),
             }
@@ -128,7 +126,9 @@ impl RaftTransport for RaftOverRpc {
             });
             match reply.await {
                 Ok(reply) => Ok(reply.message),
-                Err(error @ CallError::Unreachable(_)) => Err(TransportError::Unreachable(error.to_string())),
+                Err(error @ (CallError::NotConnected(_) | CallError::Unreachable(_))) => {
+                    Err(TransportError::Unreachable(error.to_string()))
+                }
                 Err(error) => Err(TransportError::Other(error.to_string())),
             }
         })

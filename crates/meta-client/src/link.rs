@@ -27,7 +27,7 @@ pub enum LinkError {
     /// There is no leader, or none that can be reached; nothing was decided.
     #[error("{0}")]
     Unavailable(String),
-    /// Whether a command was decided is not known. All commands may be repeated.
+    /// Whether a command was decided is not known. It may be decided yet.
     #[error("{0}")]
     Unknown(String),
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meta::{Command, Rejection, Reply};
 
-use crate::MetaClient;
+use crate::{LinkError, MetaClient};
 
 /// How long a command may take in all.
 pub(crate) const PROPOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,23 +21,27 @@ pub enum ProposeError {
     /// No decision in time.
     #[error("meta service unavailable: {0}")]
     Unavailable(String),
+    /// It may have been decided, or be decided yet, once. The client has to look.
+    #[error("meta service unavailable, the outcome is unknown: {0}")]
+    Unknown(String),
 }
 
 impl MetaClient {
-    /// Has a command decided and waits until this copy has its effect. Commands may be repeated, so an attempt whose
-    /// outcome is not known is made again.
+    /// Has a command decided and waits until this copy has its effect. An attempt whose outcome is not known is made again
+    /// only when the command may be repeated: what was created, dropped and created again by then must not change once
+    /// more.
     ///
     /// # Errors
     /// See [`ProposeError`]; within 10 s.
     pub async fn propose(&self, command: Command) -> Result<Reply, ProposeError> {
         let mut last = "no attempt ended".to_owned();
         match tokio::time::timeout(PROPOSE_TIMEOUT, self.attempts(&command, &mut last)).await {
-            Ok(outcome) => outcome.map_err(ProposeError::Rejected),
+            Ok(outcome) => outcome,
             Err(_) => Err(ProposeError::Unavailable(last)),
         }
     }
 
-    async fn attempts(&self, command: &Command, last: &mut String) -> Result<Reply, Rejection> {
+    async fn attempts(&self, command: &Command, last: &mut String) -> Result<Reply, ProposeError> {
         let mut pause = PAUSE_MIN;
         loop {
             match self.link.propose(command).await {
@@ -46,8 +50,9 @@ impl MetaClient {
                     if proposed.outcome.is_ok() && !self.wait_for(proposed.index, PROPOSE_TIMEOUT).await {
                         tracing::warn!(index = proposed.index.0, "this node's metadata lags behind");
                     }
-                    return proposed.outcome;
+                    return proposed.outcome.map_err(ProposeError::Rejected);
                 }
+                Err(LinkError::Unknown(text)) if !command.may_be_repeated() => return Err(ProposeError::Unknown(text)),
                 Err(error) => *last = error.to_string(),
             }
             tokio::time::sleep(pause).await;

@@ -14,13 +14,15 @@ struct Service {
     data: watch::Sender<Arc<Data>>,
     /// How many calls fail before one is answered.
     failures: Mutex<usize>,
+    failure: Mutex<LinkError>,
     asked: Mutex<usize>,
 }
 
 impl Service {
     fn new() -> Arc<Service> {
         let data = watch::channel(Arc::new(Data::default())).0;
-        Arc::new(Service { data, failures: Mutex::new(0), asked: Mutex::new(0) })
+        let failure = Mutex::new(LinkError::Unavailable("no leader".to_owned()));
+        Arc::new(Service { data, failures: Mutex::new(0), failure, asked: Mutex::new(0) })
     }
 
     fn decide(&self, command: &Command) -> Proposed {
@@ -37,7 +39,7 @@ impl Service {
         let mut failures = self.failures.lock();
         if *failures > 0 {
             *failures -= 1;
-            return Err(LinkError::Unavailable("no leader".to_owned()));
+            return Err(self.failure.lock().clone());
         }
         Ok(())
     }
@@ -104,6 +106,24 @@ async fn elections_are_waited_out_but_not_for_ever() {
     *service.failures.lock() = usize::MAX;
     let refused = client.propose(create("third")).await;
     assert_eq!(refused, Err(ProposeError::Unavailable("no leader".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_decided_is_not_decided_again() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    *service.failure.lock() = LinkError::Unknown("lost".to_owned());
+    *service.failures.lock() = 1;
+    let unknown = client.propose(create("telemetry")).await;
+    assert_eq!(unknown, Err(ProposeError::Unknown("lost".to_owned())));
+    assert_eq!(*service.asked.lock(), 1);
+    // Groups are made once however often they are asked for.
+    service.decide(&create("telemetry"));
+    *service.failures.lock() = 1;
+    let (database, policy) = ("telemetry".to_owned(), "autogen".to_owned());
+    let groups = client.propose(Command::CreateShardGroups { database, policy, instants: Vec::new() }).await;
+    assert!(!matches!(groups, Err(ProposeError::Unknown(_))), "{groups:?}");
+    assert!(*service.asked.lock() > 2);
 }
 
 #[tokio::test]

@@ -174,6 +174,9 @@ pub enum ProposeError {
     /// No majority answered in time. The command may be carried out yet.
     #[error("no majority of the meta nodes answered within {0:?}")]
     Timeout(Duration),
+    /// This node led when it took the command, and does not any more. The command may be carried out yet.
+    #[error("the leader was lost before a majority had the command")]
+    Lost,
     /// This node's Raft has ended. The process should end, too.
     #[error("raft: {0}")]
     Stopped(String),
@@ -352,7 +355,12 @@ impl MetaNode {
 
     async fn propose_with(&self, facts: LeaderFacts, command: &Command) -> Result<(Reply, MetaIndex), ProposeError> {
         let running = self.running().ok_or(ProposeError::NoLeader)?;
-        if self.is_leader(&running) && !self.is_backed(&running) {
+        // Who does not lead does not hand it to Raft: when Raft says afterwards that another leads, it may have been
+        // appended, and be on its way.
+        if !self.is_leader(&running) {
+            return Err(self.leader().map_or(ProposeError::NoLeader, ProposeError::NotLeader));
+        }
+        if !self.is_backed(&running) {
             return Err(ProposeError::NoLeader);
         }
         let timeout = self.0.config.propose_timeout;
@@ -360,7 +368,7 @@ impl MetaNode {
         match tokio::time::timeout(timeout, write).await {
             Err(_) => Err(ProposeError::Timeout(timeout)),
             Ok(Ok(written)) => Ok((written.data.outcome?, written.data.index)),
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => Err(self.forward(&forward)),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(ProposeError::Lost),
             Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
         }
     }

@@ -357,6 +357,21 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether carrying it out twice is as good as once, whatever others do in between: it names what exists once only,
+    /// and it is not the opposite of another command.
+    pub fn may_be_repeated(&self) -> bool {
+        matches!(
+            self,
+            Command::CreateMetaNode { .. }
+                | Command::CreateDataNode { .. }
+                | Command::CreateShardGroups { .. }
+                | Command::DeleteShardGroup { .. }
+                | Command::PruneShardGroups
+        )
+    }
+}
+
 /// A retention policy that is to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySpec {

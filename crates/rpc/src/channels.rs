@@ -81,7 +81,7 @@ impl Channels {
 
     fn open(&self, address: &str, lane: Lane) -> Result<Channel, CallError> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| CallError::Unreachable(format!("{address}: {error}")))?
+            .map_err(|error| CallError::NotConnected(format!("{address}: {error}")))?
             .connect_timeout(self.connect_timeout)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)

@@ -13,7 +13,10 @@ use crate::peer::peer_client::PeerClient;
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The peer was not reached, or the connection broke: whether it acted on the call is not known.
+    /// No connection could be made: the peer has not acted on the call.
+    #[error("{0}")]
+    NotConnected(String),
+    /// The connection broke: whether the peer acted on the call is not known.
     #[error("{0}")]
     Unreachable(String),
     /// No answer in time: whether the peer acted on the call is not known.
@@ -35,7 +38,7 @@ pub type Connection = InterceptedService<tonic::transport::Channel, Signer>;
 /// Makes one call to `address`, bounded by `deadline`, connecting included.
 ///
 /// # Errors
-/// See [`CallError`]; an error made locally counts as unreachable, one made by the peer as refused.
+/// See [`CallError`]; an error made locally counts as not connected or unreachable, one made by the peer as refused.
 pub async fn call<T, F, Fut>(
     channels: &Channels,
     address: &str,
@@ -63,11 +66,14 @@ pub fn classify(address: &str, status: &Status) -> CallError {
     if made_here || matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown) {
         let mut text = status.message().to_owned();
         let mut source = std::error::Error::source(status);
+        let mut is_connected = true;
         while let Some(error) = source {
+            is_connected &= !error.is::<tonic::ConnectError>();
             text = error.to_string();
             source = error.source();
         }
-        return CallError::Unreachable(format!("{address}: {text}"));
+        let text = format!("{address}: {text}");
+        return if is_connected { CallError::Unreachable(text) } else { CallError::NotConnected(text) };
     }
     CallError::Refused(format!("{address}: {}", status.message()))
 }

@@ -106,9 +106,9 @@ async fn a_silent_peer_meets_the_deadline() {
 async fn a_dead_peer_is_unreachable_and_named() {
     let channels = Channels::new(Env::real(), ClusterAuth::default(), SOON);
     let error = state(&channels, "127.0.0.1:1").await.expect_err("nobody listens");
-    assert!(matches!(&error, CallError::Unreachable(text) if text.starts_with("127.0.0.1:1: ")), "{error}");
+    assert!(matches!(&error, CallError::NotConnected(text) if text.starts_with("127.0.0.1:1: ")), "{error}");
     let error = channels.get("no address at all", Lane::Bulk).expect_err("no address");
-    assert!(matches!(error, CallError::Unreachable(_)), "{error}");
+    assert!(matches!(error, CallError::NotConnected(_)), "{error}");
 }
 
 const SECRET: &str = "a secret of the nodes of a test";
