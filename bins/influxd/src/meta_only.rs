@@ -9,7 +9,7 @@ use credentials::Scheme;
 use env::{Env, TaskHandle};
 use meta_node::http::HttpConfig;
 use meta_node::identity::Files;
-use meta_node::{MetaConfig, MetaNode, Timeouts};
+use meta_node::{MetaConfig, MetaNode, RaftWitness, Timeouts};
 use rpc::{Channels, ClusterAuth};
 use tokio::sync::watch;
 
@@ -22,6 +22,9 @@ use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
 
 /// Connecting to another member gives up after this.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Entries between two snapshots where Raft is watched: simulations are short.
+const WATCHED_SNAPSHOT_ENTRIES: u64 = 20;
 
 /// How often, and after which pause, a node that has left is started anew.
 const RESTART_ATTEMPTS_MAX: usize = 100;
@@ -71,6 +74,20 @@ impl MetaOnly {
         tls: NodeTls,
         single_server: bool,
     ) -> anyhow::Result<MetaOnly> {
+        MetaOnly::start_watched(env, config, tls, single_server, None).await
+    }
+
+    /// As [`MetaOnly::start`], with somebody who watches Raft and few entries between snapshots.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn start_watched(
+        env: Env,
+        config: MetaNodeConfig,
+        tls: NodeTls,
+        single_server: bool,
+        witness: Option<Arc<dyn RaftWitness>>,
+    ) -> anyhow::Result<MetaOnly> {
         let (http_addr, raft_addr) = (config.advertised(&config.http_bind), config.advertised(&config.raft_bind));
         let own = vec![raft_addr.clone(), http_addr.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
@@ -86,7 +103,8 @@ impl MetaOnly {
             timeouts: Timeouts::from_keys(config.heartbeat_timeout, config.election_timeout),
             propose_timeout: config.consensus_timeout.min(PROPOSE_TIMEOUT_MAX),
             shard_groups_max: u32::try_from(config.shard_groups_max).unwrap_or(u32::MAX),
-            snapshot_entries: SNAPSHOT_ENTRIES,
+            snapshot_entries: if witness.is_some() { WATCHED_SNAPSHOT_ENTRIES } else { SNAPSHOT_ENTRIES },
+            witness,
             ..MetaConfig::new(config.dir.clone(), http_addr, raft_addr)
         };
         let (stop, stopped) = watch::channel(false);
@@ -122,6 +140,11 @@ impl MetaOnly {
             }
         }));
         Ok(MetaOnly { node, stop, tasks })
+    }
+
+    /// The member of the metadata service.
+    pub fn meta(&self) -> &MetaNode {
+        &self.node
     }
 
     /// Waits until the node cannot go on, or has left its cluster.

@@ -1,12 +1,14 @@
 //! What a meta node is told at start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rpc::ClusterAuth;
 use tls::Dialer;
 
 use crate::identity::Files;
+use crate::raft::RaftWitness;
 
 /// Settings of a meta node. All are fixed while it runs.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct MetaConfig {
     pub propose_timeout: Duration,
     /// `max-shard-groups-per-policy`; 0 means no limit.
     pub shard_groups_max: u32,
+    /// Watches Raft, in simulations.
+    pub witness: Option<Arc<dyn RaftWitness>>,
     /// Entries of the log between two snapshots; at least 1. Twice as many stay in the log behind a snapshot.
     pub snapshot_entries: u64,
 }
@@ -74,6 +78,7 @@ impl MetaConfig {
             timeouts: Timeouts::from_keys(Duration::from_secs(1), Duration::from_secs(1)),
             propose_timeout: Duration::from_secs(5),
             shard_groups_max: 10_000,
+            witness: None,
             snapshot_entries: 1_000,
         }
     }

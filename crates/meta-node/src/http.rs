@@ -108,6 +108,7 @@ async fn answer(admin: &Admin, request: Request) -> Response {
         ("GET", "/status") => admin.status(),
         ("GET", "/peers") => admin.peers(),
         ("GET", "/show-cluster") => admin.show_cluster(),
+        ("GET", "/seen") => admin.seen(parts.uri.query()),
         ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/user") => admin.users(parts.uri.query()),
         ("GET", "/role") => admin.roles(parts.uri.query()),
@@ -246,6 +247,13 @@ impl Admin {
             "peers": peers,
             "incarnation": self.node.incarnation().to_string(),
         }))
+    }
+
+    /// For a member that starts: what this one has seen of it.
+    fn seen(&self, query: Option<&str>) -> Reply {
+        let cluster = parameter(query, "cluster").unwrap_or_default();
+        let id = parameter(query, "id").and_then(|id| id.parse().ok()).unwrap_or(0);
+        Reply::json(&json!(self.node.seen_of(cluster, id)))
     }
 
     fn peers(&self) -> Reply {

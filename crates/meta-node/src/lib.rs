@@ -41,4 +41,5 @@ pub use config::{Dialers, MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, ProposeError, StartError};
 pub use operate::{Enter, HeldShard, Leave};
+pub use raft::{LogMark, RaftWitness};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

@@ -1,5 +1,6 @@
 //! One member of the metadata service.
 
+mod older_copy;
 mod stand;
 mod tend;
 
@@ -28,7 +29,7 @@ use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::leases::{Lease, Leases};
 use crate::raft::{
-    Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, TypeConfig,
+    Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, Seen, TypeConfig,
     seed_election_dice,
 };
 use crate::snapshots::SnapshotDir;
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     sight: Mutex<Sight>,
     /// Whether it would like to be elected, and no majority would have it: it knows of no leader then.
     alone: watch::Sender<bool>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 /// Raft at work.
@@ -142,6 +144,20 @@ pub enum StartError {
         dir: String,
         /// The file that would say so.
         file: &'static str,
+    },
+    /// The directory was put back from a copy: others have seen this member promise more than it knows of. Under its old
+    /// number it could vote twice, and take back what it acknowledged.
+    #[error(
+        "{dir} is an older copy of what node {id} had: {peer} has seen more of it; remove node {id} from the cluster, empty \
+         the directory and add the node again"
+    )]
+    OlderCopy {
+        /// The directory.
+        dir: String,
+        /// Which member.
+        id: NodeId,
+        /// Who has seen more, by its admin address.
+        peer: String,
     },
     /// Raft ended.
     #[error("raft: {0}")]
@@ -262,6 +278,7 @@ impl MetaNode {
             leases: Mutex::default(),
             sight: Mutex::new(sight),
             alone: watch::Sender::new(false),
+            seen: Arc::default(),
         }));
         if let Some(member) = member {
             node.0.config.auth.belongs_to(member.cluster_id, member.id.0);
@@ -427,6 +444,7 @@ impl MetaNode {
         }
         match envelope.body {
             Body::Append(rpc) => {
+                self.0.seen.lock().vote(rpc.vote.leader_id.node_id, rpc.vote);
                 let reply = running.raft.append_entries(rpc).await;
                 if matches!(reply, Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))) {
                     self.heard_of_leader();
@@ -434,7 +452,10 @@ impl MetaNode {
                 reply.map_or(stopped, RaftReply::Append)
             }
             Body::WouldVote { last_log } => RaftReply::WouldVote(self.would_vote(&running, last_log).await),
-            Body::Vote(rpc) => running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote),
+            Body::Vote(rpc) => {
+                self.0.seen.lock().vote(rpc.vote.leader_id.node_id, rpc.vote);
+                running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote)
+            }
             Body::Snapshot { vote, meta, data } => {
                 let snapshot = Snapshot { meta, snapshot: Box::new(Bytes::from(data.0)) };
                 let reply = running.raft.install_full_snapshot(vote, snapshot).await;
@@ -689,17 +710,21 @@ impl MetaNode {
             let (fs, path) = (Arc::clone(env.fs()), path.clone());
             env.blocking(move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) }).await?;
         }
-        let log = LogStore::open(env, &path, lock, self.0.incarnation, id).await?;
+        let log = LogStore::open(env, &path, lock, self.0.incarnation, id).await?.watched(config.witness.clone());
+        self.refuse_older_copy(&member, log.clone()).await?;
+        log.show().await?;
         if !member.raft_started {
             member.raft_started = true;
             self.remember(member).await?;
         }
         let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
         let machine = Machine::restore(env, snapshots, self.0.data.clone()).await?;
+        let machine = machine.watched(id.0, config.witness.clone());
         let peers = Arc::new(Peers {
             transport: Arc::clone(&self.0.transport),
             cluster: Arc::clone(&self.0.cluster),
             data: self.subscribe(),
+            seen: Arc::clone(&self.0.seen),
             pause: config.timeouts.heartbeat,
         });
         let raft_config = Arc::new(self.raft_config()?);

@@ -11,7 +11,9 @@ mod machine;
 mod message;
 mod network;
 mod runtime;
+mod seen;
 mod types;
+mod witness;
 
 pub(crate) use log_store::LogStore;
 pub(crate) use machine::Machine;
@@ -20,11 +22,13 @@ pub(crate) use message::SnapshotBytes;
 pub(crate) use message::{Body, Envelope, Refusal, Reply as RaftReply};
 pub(crate) use network::{Network, Peers};
 pub(crate) use runtime::seed_election_dice;
+pub(crate) use seen::{Promise, Seen};
 pub(crate) use types::{LogCommand, RaftError, TypeConfig};
 
 pub(crate) use log_store::fuzz as fuzz_stored;
 pub use log_store::{APPEND_BYTES_MAX, StoreError};
 pub use machine::RestoreError;
+pub use witness::{LogMark, RaftWitness};
 
 #[cfg(test)]
 mod tests;

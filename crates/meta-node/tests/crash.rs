@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::Env;
 use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
-use meta::{Command, PolicySpec};
+use meta::{Command, Data, PolicySpec};
 use meta_node::{BoxFuture, MetaConfig, MetaNode, RaftTransport, TransportError};
 use model::Timestamp;
 
@@ -47,7 +47,10 @@ async fn live(env: Env, known: &Acknowledged) -> Result<Acknowledged, String> {
     let node = MetaNode::start(env, config(), Arc::new(Nobody)).await.map_err(|error| told(&error))?;
     node.bootstrap().await.map_err(|error| told(&error))?;
     let mut versions = node.subscribe();
-    let all_known = versions.wait_for(|data| known.databases.iter().all(|name| data.database(name).is_some()));
+    // It has to be elected again before it knows how far its log was decided.
+    let is_known = |data: &Data| known.cluster_id.is_none_or(|_| data.cluster_id() != 0);
+    let all_known =
+        versions.wait_for(|data| is_known(data) && known.databases.iter().all(|name| data.database(name).is_some()));
     tokio::select! {
         _ = all_known => {}
         why = node.failed() => return Err(why),

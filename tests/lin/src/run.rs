@@ -15,7 +15,7 @@ use crate::hosts::Network;
 use crate::nemesis::{self, Disturbance};
 
 /// Writers, and readers beside them.
-const WRITERS: u64 = 12;
+const WRITERS: u64 = 24;
 const READERS: u64 = 4;
 /// A run with fewer operations, or fewer a second, proves nothing.
 pub const OPERATIONS_MIN: usize = 3_000;

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::backend::Backend;
 use super::types::TypeConfig;
+use super::witness::{self, RaftWitness};
 
 /// Entries by index.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
@@ -104,6 +105,8 @@ impl RedbError for redb::SetDurabilityError {}
 pub(crate) struct LogStore {
     env: Env,
     file: Arc<OpenFile>,
+    member: u64,
+    witness: Option<Arc<dyn RaftWitness>>,
 }
 
 struct OpenFile {
@@ -141,7 +144,28 @@ impl LogStore {
             own(&database, incarnation, id)?;
             Ok::<_, StoreError>(OpenFile { database, _lock: lock })
         });
-        Ok(LogStore { env: env.clone(), file: Arc::new(file.await?) })
+        Ok(LogStore { env: env.clone(), file: Arc::new(file.await?), member: id.0, witness: None })
+    }
+
+    /// The same, watched.
+    pub(crate) fn watched(self, witness: Option<Arc<dyn RaftWitness>>) -> LogStore {
+        LogStore { witness, ..self }
+    }
+
+    /// Tells the witness of everything that is there.
+    pub(crate) async fn show(&self) -> Result<(), StoreError> {
+        let Some(witness) = &self.witness else { return Ok(()) };
+        let vote = self.saved_vote().await?;
+        witness.voted(self.member, (vote.leader_id.term, vote.leader_id.node_id, vote.committed));
+        for entry in self.entries((Bound::Unbounded, Bound::Unbounded), usize::MAX).await? {
+            witness.appended(self.member, witness::mark(&entry));
+        }
+        Ok(())
+    }
+
+    /// The vote as it was saved.
+    pub(crate) async fn saved_vote(&self) -> Result<Vote<u64>, StoreError> {
+        Ok(self.read_state(VOTE).await?.unwrap_or_default())
     }
 
     /// Runs `read` off the async threads.
@@ -350,11 +374,18 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError<u64>> {
         let written = self.write_state(VOTE, vote, Durability::Immediate).await;
-        Ok(written.map_err(|error| StorageIOError::write_vote(&error))?)
+        written.map_err(|error| StorageIOError::write_vote(&error))?;
+        if let Some(witness) = &self.witness {
+            witness.voted(self.member, (vote.leader_id.term, vote.leader_id.node_id, vote.committed));
+        }
+        Ok(())
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote<u64>>, StorageError<u64>> {
-        Ok(self.read_state(VOTE).await.map_err(|error| StorageIOError::read_vote(&error))?)
+        let vote: Option<Vote<u64>> = self.read_state(VOTE).await.map_err(|error| StorageIOError::read_vote(&error))?;
+        // openraft would have a leader that was started again go on as one. But how far the log was committed is written
+        // down without a sync, so it would answer reads from before what it has acknowledged. It has to be elected anew.
+        Ok(vote.map(|vote| Vote { committed: vote.committed && vote.leader_id.node_id != self.member, ..vote }))
     }
 
     async fn save_committed(&mut self, committed: Option<LogId<u64>>) -> Result<(), StorageError<u64>> {
@@ -372,9 +403,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry<TypeConfig>> + Send,
         I::IntoIter: Send,
     {
+        let mut marks = Vec::new();
         let sealed: Vec<_> = entries
             .into_iter()
-            .map(|entry| (entry.log_id.index, seal(&entry.log_id.index.to_le_bytes(), &entry)))
+            .map(|entry| {
+                if self.witness.is_some() {
+                    marks.push(witness::mark(&entry));
+                }
+                (entry.log_id.index, seal(&entry.log_id.index.to_le_bytes(), &entry))
+            })
             .collect();
         let written = self.write(Durability::Immediate, move |transaction| {
             let mut table = transaction.open_table(LOG)?;
@@ -385,6 +422,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         });
         match written.await {
             Ok(()) => {
+                if let Some(witness) = &self.witness {
+                    marks.into_iter().for_each(|mark| witness.appended(self.member, mark));
+                }
                 callback.log_io_completed(Ok(()));
                 Ok(())
             }
@@ -400,7 +440,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             transaction.open_table(LOG)?.retain_in(log_id.index.., |_, _| false)?;
             Ok(())
         });
-        Ok(written.await.map_err(|error| StorageIOError::write_logs(&error))?)
+        written.await.map_err(|error| StorageIOError::write_logs(&error))?;
+        if let Some(witness) = &self.witness {
+            witness.truncated(self.member, log_id.index);
+        }
+        Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId<u64>) -> Result<(), StorageError<u64>> {

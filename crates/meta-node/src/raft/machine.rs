@@ -16,6 +16,7 @@ use openraft::{
 use tokio::sync::watch;
 
 use super::types::{Applied, TypeConfig};
+use super::witness::{self, RaftWitness};
 use crate::snapshots::SnapshotDir;
 
 /// The state machine. One per node, owned by Raft; everyone else sees the versions it publishes.
@@ -25,6 +26,8 @@ pub(crate) struct Machine {
     snapshots: SnapshotDir,
     applied: State,
     published: watch::Sender<Arc<Data>>,
+    member: u64,
+    witness: Option<Arc<dyn RaftWitness>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,9 +59,14 @@ impl Machine {
             Some((meta, bytes)) => State::from_snapshot(&meta, &bytes)?,
             None => State::default(),
         };
-        let machine = Machine { env: env.clone(), snapshots, applied, published };
+        let machine = Machine { env: env.clone(), snapshots, applied, published, member: 0, witness: None };
         machine.publish();
         Ok(machine)
+    }
+
+    /// The same, watched, as that of the member with this number.
+    pub(crate) fn watched(self, member: u64, witness: Option<Arc<dyn RaftWitness>>) -> Machine {
+        Machine { member, witness, ..self }
     }
 
     fn publish(&self) {
@@ -117,8 +125,12 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut applied = Vec::new();
         for entry in entries {
             let log_id = entry.log_id;
+            let mark = self.witness.as_ref().map(|_| witness::mark(&entry));
             // Bytes that cannot be read stop the node: going on would make it differ from the others.
             applied.push(self.applied.apply(entry).map_err(|error| StorageIOError::apply(log_id, &error))?);
+            if let (Some(witness), Some(mark)) = (&self.witness, mark) {
+                witness.applied(self.member, mark, &self.applied.data);
+            }
         }
         self.publish();
         Ok(applied)
@@ -146,6 +158,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let state = state.map_err(|error| failed(&error))?;
         self.snapshots.write(meta.clone(), *snapshot).await.map_err(|error| failed(&error))?;
         self.applied = state;
+        if let (Some(witness), Some(last)) = (&self.witness, &self.applied.last_applied) {
+            witness.installed(self.member, last.index, witness::leader(last), &self.applied.data);
+        }
         self.publish();
         Ok(())
     }

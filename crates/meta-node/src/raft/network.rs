@@ -12,9 +12,11 @@ use openraft::error::{Fatal, NetworkError, RPCError, ReplicationClosed, Streamin
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
 use openraft::{AnyError, BasicNode, OptionalSend, Snapshot, Vote};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::message::{Body, Envelope, Reply, SnapshotBytes};
+use super::seen::Seen;
 use super::types::{RaftError, TypeConfig};
 use crate::transport::{RaftTransport, TransportError};
 
@@ -30,6 +32,8 @@ pub(crate) struct Peers {
     pub(crate) cluster: Arc<AtomicU64>,
     /// Where members are now; Raft's own list has their addresses of when they joined.
     pub(crate) data: watch::Receiver<Arc<Data>>,
+    /// What they have been seen to promise.
+    pub(crate) seen: Arc<Mutex<Seen>>,
     /// The pause before an unreachable member is tried again.
     pub(crate) pause: Duration,
 }
@@ -118,15 +122,21 @@ impl RaftNetwork<TypeConfig> for Client {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, RpcError> {
-        match self.call(Body::Append(rpc), option.hard_ttl()).await? {
-            Reply::Append(reply) => Ok(reply),
+        match self.call(Body::Append(rpc.clone()), option.hard_ttl()).await? {
+            Reply::Append(reply) => {
+                self.peers.seen.lock().append_reply(self.target, &rpc, &reply);
+                Ok(reply)
+            }
             _ => Err(unexpected().into()),
         }
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Result<VoteResponse<u64>, RpcError> {
         match self.call(Body::Vote(rpc), option.hard_ttl()).await? {
-            Reply::Vote(reply) => Ok(reply),
+            Reply::Vote(reply) => {
+                self.peers.seen.lock().vote_reply(self.target, &reply);
+                Ok(reply)
+            }
             _ => Err(unexpected().into()),
         }
     }
@@ -139,6 +149,7 @@ impl RaftNetwork<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
         let data = SnapshotBytes(snapshot.snapshot.to_vec());
+        let meta = snapshot.meta.clone();
         let call = self.call(Body::Snapshot { vote, meta: snapshot.meta, data }, option.hard_ttl());
         // The deadline is ours to keep here. Giving up loses nothing: the snapshot is sent again.
         tokio::select! {
@@ -147,7 +158,10 @@ impl RaftNetwork<TypeConfig> for Client {
                 Err(StreamingError::Unreachable(unreachable(&"the snapshot took too long")))
             }
             reply = call => match reply? {
-                Reply::Snapshot(reply) => Ok(reply),
+                Reply::Snapshot(reply) => {
+                    self.peers.seen.lock().snapshot_reply(self.target, vote, &meta, &reply);
+                    Ok(reply)
+                }
                 _ => Err(unexpected().into()),
             },
         }

@@ -126,6 +126,39 @@ async fn a_member_with_a_shorter_log_does_not_spoil_an_election() {
 }
 
 #[tokio::test]
+async fn a_directory_put_back_from_an_older_copy_does_not_start() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let [first, second, third] = three(temp.path(), &switch).await;
+    let host = third.stop().await;
+    let copy = temp.path().join("copy");
+    copy_dir(&host.dir, &copy);
+    let third = host.restart().await;
+    let all = [&first, &second, &third];
+    propose(&all, &create_database("db")).await;
+    sees(&third, "the database", |data| data.database("db").is_some()).await;
+    let host = third.stop().await;
+    // From its own disk it starts.
+    let host = host.restart().await.stop().await;
+    eventually("the directory is free", async || Env::real().fs().remove_dir_all(&host.dir).ok()).await;
+    copy_dir(&copy, &host.dir);
+    let error = host.try_start().await.err().expect("refused");
+    assert!(matches!(error, StartError::OlderCopy { id: NodeId(3), .. }), "{error}");
+}
+
+fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("listed");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("known").is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_leader_that_comes_back_alone_does_not_count_itself() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let processes = three(temp.path(), &switch).await;
