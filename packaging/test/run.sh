@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tries packages in systems of their own: install, start, upgrade, remove, purge; by init script, by rpm, and under systemd.
 #
-#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd]...
+#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd|containers]...
 #
 # Needs root, and Debian's mirror, which is taken from this machine's apt. What is missing is installed by apt. The systems
 # have networks and processes of their own; nothing of this machine is changed. PACKAGE_TEST_CACHE may name a folder that
@@ -14,11 +14,12 @@ packages=$(cd "$1" && pwd)
 next=$(cd "$2" && pwd)
 shift 2
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(sysv rpm units systemd)
+[ ${#parts[@]} -gt 0 ] || parts=(sysv rpm units systemd containers)
 
 [ "$(id -u)" = 0 ] || { echo "root is needed" >&2; exit 1; }
 
-declare -A packages_of=([debootstrap]=debootstrap [rpm]=rpm [systemd-nspawn]=systemd-container [ip]=iproute2)
+declare -A packages_of=([debootstrap]=debootstrap [rpm]=rpm [systemd-nspawn]=systemd-container [ip]=iproute2
+    [buildah]=buildah)
 missing=()
 for tool in "${!packages_of[@]}"; do
     command -v "$tool" >/dev/null || missing+=("${packages_of[$tool]}")
@@ -80,6 +81,30 @@ booted() {
         "$work/systemd" --private-network --register=no --keep-unit "$@" </dev/null
 }
 
+# image <meta|data>: builds it, and unpacks it below images/.
+image() {
+    local buildah=(buildah --storage-driver vfs --root "$work/storage" --runroot "$work/storage-run") one
+    if ! "${buildah[@]}" inspect --type image localhost/bare >/dev/null 2>&1; then
+        one=$("${buildah[@]}" from scratch)
+        "${buildah[@]}" copy -q "$one" "$base" / >/dev/null
+        "${buildah[@]}" commit -q --rm "$one" localhost/bare >/dev/null
+    fi
+    "${buildah[@]}" build -q --isolation chroot --build-arg BASE=localhost/bare \
+        -f "$packages/containers/Containerfile.$1" -t "influxdb:$1" "$packages" >"$work/build.$1.log" 2>&1 ||
+        { tail -20 "$work/build.$1.log"; return 1; }
+    "${buildah[@]}" inspect --type image --format \
+        '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.ExposedPorts}} {{.OCIv1.Config.Volumes}}' \
+        "localhost/influxdb:$1"
+    one=$("${buildah[@]}" from "localhost/influxdb:$1")
+    mkdir -p "$work/images"
+    cp -a "$("${buildah[@]}" mount "$one")" "$work/images/$1"
+    "${buildah[@]}" rm "$one" >/dev/null
+    echo "127.0.0.1 localhost" >"$work/images/$1/etc/hosts"
+    # A container has devices.
+    mknod -m 666 "$work/images/$1/dev/null" c 1 3 2>/dev/null || true
+    mknod -m 666 "$work/images/$1/dev/urandom" c 1 9 2>/dev/null || true
+}
+
 cat >"$work/enter" <<'END'
 #!/bin/sh
 exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive bash "$2"
@@ -135,6 +160,16 @@ END
         fi
         cat "$work/systemd/test/out"
         [ "$(cat "$work/systemd/test/code")" = 0 ]
+        ;;
+    containers)
+        same_shape() { [ "$1" = "$2" ] || { echo "FAIL the image is '$1', not '$2'"; exit 1; }; }
+        same_shape "$(image meta)" \
+            "influxdb [/entrypoint.sh] [influxd-meta] map[8089/tcp:{} 8091/tcp:{}] map[/var/lib/influxdb:{}]"
+        same_shape "$(image data)" \
+            "influxdb [/entrypoint.sh] [influxd] map[8086/tcp:{} 8088/tcp:{}] map[/var/lib/influxdb:{}]"
+        mkdir -p "$work/images/test" "$work/images/proc" "$work/images/run" "$work/images/dev"
+        cp "$here"/*.sh "$work/images/test/"
+        inside images "$work/beside" /test/containers.sh
         ;;
     *)
         echo "there is no part $part" >&2

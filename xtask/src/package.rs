@@ -55,6 +55,7 @@ pub(crate) fn command(words: &[&str]) -> anyhow::Result<()> {
     fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let bin = programs(&options)?;
     let files = build(&root, &bin, &out, &release, KINDS)?;
+    copy_containers(&root, &out)?;
     for file in &files {
         checksum(file)?;
         if let Some(key) = &options.sign_key {
@@ -62,6 +63,17 @@ pub(crate) fn command(words: &[&str]) -> anyhow::Result<()> {
         }
     }
     if options.test { test(&root, &bin, &out, &release, &files) } else { Ok(()) }
+}
+
+/// Puts what images are built from beside the packages that go into them.
+fn copy_containers(root: &Path, out: &Path) -> anyhow::Result<()> {
+    let (from, to) = (root.join("packaging/containers"), out.join("containers"));
+    fs::create_dir_all(&to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(&from).with_context(|| from.display().to_string())? {
+        let entry = entry.context("packaging/containers")?;
+        fs::copy(entry.path(), to.join(entry.file_name())).with_context(|| entry.path().display().to_string())?;
+    }
+    Ok(())
 }
 
 /// Tries what was made: the same bytes a second time, signatures that others can verify, and a life in systems of their own.
