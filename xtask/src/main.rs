@@ -19,7 +19,7 @@ The project's own commands.
     cargo xtask demo [--once]     three nodes on this machine with real telemetry; stays up until Ctrl-C
     cargo xtask test [--hosts]    all tests; with --hosts those that need root and network namespaces
     cargo xtask bench [--quick]   ingest and queries beside the reference server, into docs/benchmarks.md
-    cargo xtask package [--test]  deb and rpm packages; --profile, --bin, --out, --revision, --sign-key (see
+    cargo xtask package [--test]  deb and rpm packages; --profile, --bin, --out, --revision, --sign-key, --fips (see
                                   packaging/README.md); with --test installs them in roots of their own, as root
     cargo xtask ci                what must pass before a change lands
     cargo xtask fix               formats the code and applies what clippy can mend

@@ -22,6 +22,9 @@ use crate::process::{self, cargo, run};
 use kind::{KINDS, Kind};
 use stage::Stage;
 
+/// What makes the programs such as FIPS 140 allows.
+const FIPS_FEATURES: &str = "influxd/fips,influxd-ctl/fips,influx/fips";
+
 /// What `cargo xtask package` was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -31,6 +34,7 @@ struct Options {
     revision: Option<u32>,
     sign_key: Option<String>,
     quick: bool,
+    fips: bool,
     test: bool,
 }
 
@@ -45,13 +49,17 @@ struct Release {
     epoch: u64,
     /// Whether time matters more than size.
     quick: bool,
+    /// Whether the programs are those that FIPS 140 allows.
+    fips: bool,
 }
 
 pub(crate) fn command(words: &[&str]) -> anyhow::Result<()> {
     let options = Options::parse(words)?;
     let root = crate::root();
-    let release = Release::find(&root, options.revision, options.quick)?;
+    let release = Release { fips: options.fips, ..Release::find(&root, options.revision, options.quick)? };
     let out = options.out.clone().unwrap_or_else(|| target().join("package"));
+    // Their packages have the same names.
+    let out = if options.fips { out.join("fips") } else { out };
     fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
     let bin = programs(&options)?;
     let files = build(&root, &bin, &out, &release, KINDS)?;
@@ -141,6 +149,7 @@ impl Options {
                 "--revision" => options.revision = Some(value()?.parse().context("--revision is a number")?),
                 "--sign-key" => options.sign_key = Some(value()?),
                 "--quick" => options.quick = true,
+                "--fips" => options.fips = true,
                 "--test" => options.test = true,
                 other => bail!("cargo xtask package has no option {other}"),
             }
@@ -168,7 +177,7 @@ impl Release {
                 text.trim().parse().context("the time of the last commit")?
             }
         };
-        Ok(Release { compatible, revision, epoch, quick })
+        Ok(Release { compatible, revision, epoch, quick, fips: false })
     }
 
     /// When it was made, for files.
@@ -196,7 +205,8 @@ fn programs(options: &Options) -> anyhow::Result<PathBuf> {
     let profile = options.profile.as_deref().unwrap_or("release");
     say(&format!("building the programs (profile {profile})"));
     let packages = ["-p", "influxd", "-p", "influxd-ctl", "-p", "influx"];
-    run(&cargo(), &[&["build", "--profile", profile], &packages[..]].concat())?;
+    let features: &[&str] = if options.fips { &["--features", FIPS_FEATURES] } else { &[] };
+    run(&cargo(), &[&["build", "--profile", profile], &packages[..], features].concat())?;
     Ok(process::target_dir(if profile == "dev" { "debug" } else { profile }))
 }
 
@@ -271,7 +281,8 @@ mod tests {
 
     #[test]
     fn options_are_read_and_slips_are_told() {
-        let words = ["--profile", "dev", "--out", "/o", "--revision", "3", "--sign-key", "k", "--quick", "--test"];
+        let words =
+            ["--profile", "dev", "--out", "/o", "--revision", "3", "--sign-key", "k", "--quick", "--fips", "--test"];
         let want = Options {
             profile: Some("dev".to_owned()),
             bin: None,
@@ -279,6 +290,7 @@ mod tests {
             revision: Some(3),
             sign_key: Some("k".to_owned()),
             quick: true,
+            fips: true,
             test: true,
         };
         assert_eq!(Options::parse(&words).expect("options"), want);

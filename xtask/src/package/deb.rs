@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn control_says_what_is_in_it_and_what_it_needs() {
-        let release = Release { compatible: "1.12.4-c1.12.4".to_owned(), revision: 2, epoch: 0, quick: false };
+        let release =
+            Release { compatible: "1.12.4-c1.12.4".to_owned(), revision: 2, epoch: 0, quick: false, fips: false };
         let stage = Stage {
             root: PathBuf::new(),
             files: vec!["/etc/influxdb/influxdb.conf".to_owned(), "/usr/bin/influxd".to_owned()],

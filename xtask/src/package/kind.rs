@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn every_script_is_rendered_whole_and_is_a_script() {
         for kind in KINDS {
-            for (path, text) in files(kind, &crate::root()).expect("files") {
+            for (path, text) in files(kind, &crate::root(), false).expect("files") {
                 assert!(!text.contains(" @") && !text.contains("/@"), "{path} of {}: {text}", kind.name);
                 let is_script = text.starts_with("#!/bin/sh");
                 assert!(is_script || !path.ends_with(".sh"), "{path}");
@@ -147,7 +147,7 @@ mod tests {
     fn packages_that_may_be_on_one_host_share_no_file() {
         let of = |index: usize| -> BTreeSet<String> {
             let kind: &Kind = &KINDS[index];
-            let texts = files(kind, &crate::root()).expect("files").into_iter().map(|(path, _)| path);
+            let texts = files(kind, &crate::root(), false).expect("files").into_iter().map(|(path, _)| path);
             texts.chain(kind.binaries.iter().map(|name| format!("/usr/bin/{name}"))).collect()
         };
         let (meta, data, classic) = (of(0), of(1), of(2));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_line_of_a_service_is_that_of_the_guides() {
-        let files = |kind: &Kind| files(kind, &crate::root()).expect("files");
+        let files = |kind: &Kind| files(kind, &crate::root(), false).expect("files");
         let meta: String = files(&KINDS[0]).into_iter().map(|(_, text)| text).collect();
         assert!(
             meta.contains("\nExecStart=/usr/bin/influxd-meta -config /etc/influxdb/influxdb-meta.conf $INFLUXD_OPTS\n")

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_spec_keeps_configuration_and_says_what_it_needs() {
-        let release = Release { compatible: "1.12.4-c1.12.4".to_owned(), revision: 2, epoch: 0, quick: false };
+        let release =
+            Release { compatible: "1.12.4-c1.12.4".to_owned(), revision: 2, epoch: 0, quick: false, fips: false };
         let scripts = ["pre.rpm", "post.rpm", "preun.rpm", "postun.rpm"].map(|name| (name, "echo 5%\n".to_owned()));
         let stage = Stage {
             root: PathBuf::from("/stage"),

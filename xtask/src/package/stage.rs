@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::{Kind, Release, archive};
 
@@ -41,7 +41,7 @@ impl Stage {
             stage.glibc = stage.glibc.max(glibc_of(&bytes));
             stage.put(&format!("/usr/bin/{name}"), &bytes, 0o755)?;
         }
-        for (path, text) in files(kind, root)? {
+        for (path, text) in files(kind, root, release.fips)? {
             let mode = if text.starts_with("#!") { 0o755 } else { mode(&path) };
             stage.put(&path, text.as_bytes(), mode)?;
         }
@@ -95,11 +95,11 @@ fn read(root: &Path, name: &str) -> anyhow::Result<String> {
 }
 
 /// Every file but the programs, with its text.
-pub(super) fn files(kind: &Kind, root: &Path) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn files(kind: &Kind, root: &Path, fips: bool) -> anyhow::Result<Vec<(String, String)>> {
     let scripts = "/usr/lib/influxdb/scripts";
     let script = |name: &str| Ok::<_, anyhow::Error>(kind.render(&read(root, &format!("scripts/{name}"))?, ""));
     let mut files = vec![
-        (format!("/etc/influxdb/{}", kind.config.1), read(root, &format!("etc/{}", kind.config.0))?),
+        (format!("/etc/influxdb/{}", kind.config.1), config(kind, root, fips)?),
         (format!("/etc/logrotate.d/{}", kind.service), script("logrotate")?),
         (format!("/usr/share/{}/defaults", kind.name), script("defaults")?),
         (format!("{scripts}/{}", kind.init), script("init.sh")?),
@@ -110,6 +110,17 @@ pub(super) fn files(kind: &Kind, root: &Path) -> anyhow::Result<Vec<(String, Str
         files.push((format!("{scripts}/{name}"), script(name)?));
     }
     Ok(files)
+}
+
+/// The configuration. Programs such as FIPS 140 allows do not start with the usual hash of passwords.
+fn config(kind: &Kind, root: &Path, fips: bool) -> anyhow::Result<String> {
+    let usual = read(root, &format!("etc/{}", kind.config.0))?;
+    if !fips {
+        return Ok(usual);
+    }
+    let line = "  # password-hash = \"bcrypt\"\n";
+    ensure!(usual.matches(line).count() == 1, "{} has no line for the hash of passwords", kind.config.0);
+    Ok(usual.replace(line, "  password-hash = \"pbkdf2-sha512\"\n"))
 }
 
 fn copyright(root: &Path) -> anyhow::Result<String> {
@@ -152,6 +163,16 @@ mod tests {
     fn the_c_library_that_a_program_needs_is_read_from_it() {
         assert_eq!(glibc_of(b"\0GLIBC_2.4\0GLIBC_2.34\0GLIBC_2.2.5\0GLIBC_PRIVATE\0GLIBC_"), (2, 34));
         assert_eq!(glibc_of(b"static"), (0, 0));
+    }
+
+    #[test]
+    fn packages_for_fips_have_a_hash_of_passwords_that_starts() {
+        for kind in crate::package::kind::KINDS {
+            let of = |fips| config(kind, &crate::root(), fips).expect("a configuration");
+            let changed = of(false).lines().zip(of(true).lines()).filter(|(usual, fips)| usual != fips).count();
+            assert_eq!(changed, 1, "{}", kind.name);
+            assert!(of(true).contains("\n  password-hash = \"pbkdf2-sha512\"\n"));
+        }
     }
 
     #[test]
