@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tries packages in systems of their own: install, start, upgrade, remove, purge; by init script, by rpm, and under systemd.
 #
-#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd|containers]...
+#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd|cluster|containers]...
 #
 # Needs root, and Debian's mirror, which is taken from this machine's apt. What is missing is installed by apt. The systems
 # have networks and processes of their own; nothing of this machine is changed. PACKAGE_TEST_CACHE may name a folder that
@@ -14,7 +14,7 @@ packages=$(cd "$1" && pwd)
 next=$(cd "$2" && pwd)
 shift 2
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(sysv rpm units systemd containers)
+[ ${#parts[@]} -gt 0 ] || parts=(sysv rpm units systemd cluster containers)
 
 [ "$(id -u)" = 0 ] || { echo "root is needed" >&2; exit 1; }
 
@@ -160,6 +160,16 @@ END
         fi
         cat "$work/systemd/test/out"
         [ "$(cat "$work/systemd/test/code")" = 0 ]
+        ;;
+    cluster)
+        mkdir -p "$work/hosts/test" "$work/hosts/proc" "$work/hosts/run" "$work/hosts/dev" "$work/hosts/packages" \
+            "$work/hosts/next"
+        cp "$here"/*.sh "$work/hosts/test/"
+        cp "$packages"/*.deb "$work/hosts/packages/"
+        cp "$next"/*.deb "$work/hosts/next/"
+        cp -r "$here/../../docs/operating" "$work/hosts/docs"
+        cp -a "$base" "$work/hosts/base"
+        inside hosts "$work/beside" /test/cluster.sh
         ;;
     containers)
         same_shape() { [ "$1" = "$2" ] || { echo "FAIL the image is '$1', not '$2'"; exit 1; }; }
