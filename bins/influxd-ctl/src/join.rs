@@ -110,7 +110,7 @@ Common problems:
 /// Whether a node of a kind answers.
 async fn find(ctl: &Ctl<'_>, address: &str, kind: &str) -> Outcome<()> {
     let Ok(client) = ctl.client(address) else { return Outcome::NotFound };
-    match client.get("/status").await {
+    match ctl.status_of(&client, address).await {
         Ok(answer) => match read::<Status>(&answer.body) {
             Ok(status) if status.node_type == kind => Outcome::Added(()),
             _ => Outcome::NotFound,

@@ -104,7 +104,7 @@ async fn leave_meta(ctl: &mut Ctl<'_>, address: &str, yes: bool) -> Result<Outco
 
 /// The node of a kind at an address; none when nobody answers, or a node of another kind.
 async fn find(ctl: &Ctl<'_>, address: &str, kind: &str) -> Result<Option<Status>, Failure> {
-    match ctl.client(address)?.get("/status").await {
+    match ctl.status_of(&ctl.client(address)?, address).await {
         Ok(answer) => Ok(read::<Status>(&answer.body).ok().filter(|status| status.node_type == kind)),
         // Somebody is there and does not want to talk to us.
         Err(error) if error.status().is_some() => Err(ctl.failure(&error)),

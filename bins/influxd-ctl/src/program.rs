@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use api_client::{AdminClient, AdminConfig, Authorization, ClientError, Credentials};
+use api_client::{AdminAnswer, AdminClient, AdminConfig, Authorization, ClientError, Credentials};
 use clap::Parser;
 use env::Env;
 use serde::de::DeserializeOwned;
@@ -145,13 +145,29 @@ impl Ctl<'_> {
 
     /// A client of the node at `address`.
     pub(crate) fn client(&self, address: &str) -> Result<AdminClient, Failure> {
-        let (authorization, tls) = (self.authorization.clone(), client_settings(&self.global));
-        let config = AdminConfig { authorization, tls, timeout: self.global.timeout };
         let address = match self.global.bind_tls && !address.contains("://") {
             true => format!("https://{address}"),
             false => address.to_owned(),
         };
-        AdminClient::new(self.surroundings.env.clone(), &address, config).map_err(|error| self.failure(&error))
+        self.client_as(&address, self.authorization.clone()).map_err(|error| self.failure(&error))
+    }
+
+    fn client_as(&self, address: &str, authorization: Authorization) -> Result<AdminClient, ClientError> {
+        let config = AdminConfig { authorization, tls: client_settings(&self.global), timeout: self.global.timeout };
+        AdminClient::new(self.surroundings.env.clone(), address, config)
+    }
+
+    /// The status of a node of this host. The port of a data node need not have TLS where that of the meta node has it:
+    /// then it is asked in plain text, which shows nobody's credentials and changes nothing.
+    pub(crate) async fn status_of(&self, client: &AdminClient, address: &str) -> Result<AdminAnswer, ClientError> {
+        match client.get("/status").await {
+            Err(ClientError::Unreachable { source, .. })
+                if source.kind() == io::ErrorKind::InvalidData && self.global.bind_tls =>
+            {
+                self.client_as(address, Authorization::None)?.get("/status").await
+            }
+            answer => answer,
+        }
     }
 
     /// Sends a form to `client`.

@@ -70,6 +70,12 @@ async fn read_request(stream: &mut env::Stream) -> Option<(String, String)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
+        if head == [0x16] {
+            // Somebody speaks TLS.
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok()?;
+            let _ = stream.read_to_end(&mut head).await;
+            return None;
+        }
     }
     let head = String::from_utf8(head).expect("a head is text");
     let headers: BTreeMap<String, &str> = head

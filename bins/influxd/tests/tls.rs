@@ -89,6 +89,11 @@ impl Certificates {
     }
 }
 
+/// The build with FIPS does not start with what is usual elsewhere.
+fn build_needs() -> Option<(&'static str, &'static str)> {
+    tls::IS_FIPS.then_some(("INFLUXDB_META_PASSWORD_HASH", "pbkdf2-sha256"))
+}
+
 /// A node: an address, a file, and a process while it runs.
 struct Node {
     host: String,
@@ -124,6 +129,7 @@ impl Node {
         let log = fs::File::create(self.dir.join("node.log"))?;
         let mut command = Command::new(self.program);
         command.arg("-config").arg(self.dir.join("node.conf")).args(more);
+        command.envs(build_needs());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
         self.child = Some(child);
         Ok(())
@@ -388,7 +394,8 @@ fn what_tls_cannot_be_served_with_stops_the_start_and_is_named() -> anyhow::Resu
     let keys = certificates.keys("127.51.3.1");
     let stopped = |program: &'static str, text: &str| -> anyhow::Result<String> {
         let node = Node::new(root.path(), "127.51.3.1", program, text);
-        let run = Command::new(program).arg("-config").arg(node.dir.join("node.conf")).output()?;
+        let mut command = Command::new(program);
+        let run = command.arg("-config").arg(node.dir.join("node.conf")).envs(build_needs()).output()?;
         ensure!(run.status.code() == Some(1), "{run:?}");
         Ok(String::from_utf8(run.stderr)?)
     };
@@ -447,6 +454,38 @@ fn sighup_changes_the_level_of_the_log_and_ends_nothing() -> anyhow::Result<()> 
             node.hang_up()?;
             Ok((length() > quiet).then_some(()))
         })?;
+    }
+    Ok(())
+}
+
+/// The build with `--features fips` alone.
+#[test]
+fn a_build_with_fips_says_so_and_refuses_bcrypt_and_license_keys() -> anyhow::Result<()> {
+    let root = tempfile::tempdir()?;
+    for (host, program, text) in [
+        ("127.51.5.1", env!("CARGO_BIN_EXE_influxd"), data_text("KEYS", "", "")),
+        ("127.51.5.2", env!("CARGO_BIN_EXE_influxd-meta"), meta_text("KEYS")),
+    ] {
+        let version = Command::new(program).arg("version").output()?;
+        ensure!(String::from_utf8(version.stdout)?.contains(", FIPS)") == tls::IS_FIPS);
+        if !tls::IS_FIPS {
+            continue;
+        }
+        let stopped = |text: String| -> anyhow::Result<String> {
+            let node = Node::new(root.path(), host, program, &text);
+            let run = Command::new(program).arg("-config").arg(node.dir.join("node.conf")).output()?;
+            ensure!(run.status.code() == Some(1), "{run:?}");
+            Ok(String::from_utf8(run.stderr)?)
+        };
+        let bcrypt = stopped(text.replace("KEYS", ""))?;
+        ensure!(bcrypt.contains("run: create server: passwordhash: not FIPS-ready: config: 'bcrypt'"), "{bcrypt}");
+        let pbkdf2 = text.replace("KEYS", "password-hash = \"pbkdf2-sha256\"");
+        let licence = stopped(format!("{pbkdf2}[enterprise]\nlicense-key = \"x\"\n"))?;
+        ensure!(licence.contains("license-key: a build with FIPS takes license-path alone"), "{licence}");
+        let mut node = Node::new(root.path(), host, program, &pbkdf2);
+        node.start(&[])?;
+        node.wait_for_log("waits")?;
+        ensure!(node.log().contains("FIPS 140: the module of AWS-LC is at work"), "{}", node.log());
     }
     Ok(())
 }

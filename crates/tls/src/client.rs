@@ -166,6 +166,12 @@ fn told(error: &io::Error) -> io::Error {
             let presented = presented.join(", ");
             format!("TLS: the certificate of the other side is for {presented}, not for {}", expected.to_str())
         }
+        Error::InvalidCertificate(CertificateError::Other(reason))
+            if matches!(reason.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            "TLS: the certificate of the other side signs itself as an authority does (CA:TRUE), and is checked"
+                .to_owned()
+        }
         reason => format!("TLS: {reason}"),
     };
     io::Error::new(io::ErrorKind::InvalidData, text)

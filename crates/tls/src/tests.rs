@@ -139,6 +139,12 @@ async fn whose_certificate_is_good_is_talked_to() {
     files.authority("stranger");
     let why = refused(&files.trusting("stranger"), &address).await;
     assert_eq!(why, "TLS: the certificate of the other side is signed by nobody who is trusted here");
+    // One that signs itself is no certificate of a node, also not where it is trusted to sign others.
+    let own = files.put("own.crt", &authority.pem(), 0o644);
+    files.put("own.key", &authority.key().serialize_pem(), 0o600);
+    let itself = CertificateFiles { certificate: own, ..files.named("own") };
+    let why = refused(&files.trusting("ca"), &echo(files.acceptor(itself, None).expect("an acceptor")).await).await;
+    assert!(why.contains("signs itself as an authority does (CA:TRUE)"), "{why}");
     // Who asks not to check takes it.
     let careless = files.dialer(ClientSettings { insecure: true, ..ClientSettings::default() });
     talk(&careless, &address).await.expect("an answer");
@@ -324,6 +330,37 @@ fn files_that_cannot_be_used_are_named() {
     assert_eq!(why(&large), "[http] https-certificate: DIR/large.crt: has 1048577 bytes; 1048576 is the most");
     let error = files.acceptor(node, Some("nobody")).expect_err("refused").to_string();
     assert!(error.starts_with("[cluster] https-ca: ") && error.contains("nobody.pem: cannot be read"), "{error}");
+}
+
+#[cfg(feature = "fips")]
+#[test]
+fn fips_takes_the_keys_that_it_should() {
+    let files = Files::new();
+    let authority = files.authority("ca");
+    let with = |name: &str, key: KeyPair| {
+        let params = CertificateParams::new(vec!["a".to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        files.put(&format!("{name}.key"), &key.serialize_pem(), 0o600);
+        files.put(&format!("{name}.crt"), &certificate.pem(), 0o644);
+        files.acceptor(files.named(name), None).map(|_| ()).map_err(|error| error.why)
+    };
+    let curve = |algorithm| KeyPair::generate_for(algorithm).expect("a key");
+    for (name, algorithm) in [
+        ("p256", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("p384", &rcgen::PKCS_ECDSA_P384_SHA384),
+        ("p521", &rcgen::PKCS_ECDSA_P521_SHA512),
+    ] {
+        assert_eq!(with(name, curve(algorithm)), Ok(()), "{name}");
+    }
+    let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).expect("a key");
+    assert_eq!(with("rsa2048", rsa(rcgen::RsaKeySize::_2048)), Ok(()));
+    assert_eq!(with("rsa3072", rsa(rcgen::RsaKeySize::_3072)), Ok(()));
+    assert_eq!(
+        with("rsa4096", rsa(rcgen::RsaKeySize::_4096)),
+        Err("is an RSA key of 4096 bits; with FIPS they have 2048 or 3072".to_owned())
+    );
+    let why = with("ed25519", curve(&rcgen::PKCS_ED25519)).expect_err("not one of FIPS");
+    assert!(why.contains("key"), "{why}");
 }
 
 #[tokio::test]

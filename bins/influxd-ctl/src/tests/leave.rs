@@ -156,3 +156,13 @@ async fn a_node_that_wants_to_know_who_asks_is_no_missing_node() {
     "#]]
     .assert_eq(&ctl_on("127.40.64.2", "", &["leave"]).await.story());
 }
+
+#[tokio::test]
+async fn a_data_node_without_tls_is_found_beside_a_meta_node_with_it() {
+    let status = "200 {\"nodeType\":\"data\",\"metaAddrs\":[]}";
+    let mut node = Fake::start("127.40.69.2:8088", &[("GET /status", status)]).await;
+    let words = ["-bind-tls", "-k", "-auth-type", "basic", "-user", "u", "-pwd", "p", "leave"];
+    let story = ctl_on("127.40.69.2", "", &words).await.story();
+    assert!(story.contains("  * Data node at 127.40.69.2:8088 is not part of a cluster\n"), "{story}");
+    assert_eq!(node.heard(), "GET /status\n", "without credentials");
+}

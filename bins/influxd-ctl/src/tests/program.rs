@@ -187,19 +187,7 @@ async fn silence_is_told() {
 
 #[tokio::test]
 async fn nobody_falls_back_to_plain_text() {
-    let listener = Env::real().listen("127.40.24.1:8091").await.expect("a port");
-    let plain = Env::real().spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.expect("a caller");
-            let mut hello = [0; 1];
-            // What comes is none of HTTP, and is told so.
-            let _ = stream.read_exact(&mut hello).await;
-            assert_eq!(hello, [0x16]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-            let mut rest = Vec::new();
-            let _ = stream.read_to_end(&mut rest).await;
-        }
-    });
+    let mut plain = Fake::start("127.40.24.1:8091", &[]).await;
     for words in ["-bind-tls -k -bind 127.40.24.1:8091 show", "-k -bind https://127.40.24.1:8091 show"] {
         expect![[r#"
             ! show: operation timed out with error: dial tcp 127.40.24.1:8091: TLS: the other side answers in plain text; its port has no TLS
@@ -208,7 +196,7 @@ async fn nobody_falls_back_to_plain_text() {
         "#]]
         .assert_eq(&ctl(words).await);
     }
-    plain.abort();
+    assert_eq!(plain.heard(), "", "no request in plain text");
     let missing = ctl("-bind-tls -bind 127.40.24.1:8091 -k -cert /nowhere.crt show").await;
     assert_eq!(
         missing,
