@@ -9,6 +9,8 @@ use turmoil::net::TcpStream;
 
 /// Where nodes answer clients.
 const PORT: u16 = 8086;
+/// Where meta nodes answer operators.
+const ADMIN_PORT: u16 = 8091;
 
 /// Connecting to a host without power would never end.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
@@ -27,9 +29,30 @@ pub struct Answer {
 /// # Errors
 /// When there is no complete answer within `limit`. Whether the node did what was asked is then unknown.
 pub async fn request(host: &str, method: &str, target: &str, body: &[u8], limit: Duration) -> anyhow::Result<Answer> {
+    exchange((host, PORT), method, target, "", body, limit).await
+}
+
+/// Posts a form to the admin API of a node.
+///
+/// # Errors
+/// As [`request`].
+pub async fn post_form(host: &str, target: &str, form: &str, limit: Duration) -> anyhow::Result<Answer> {
+    let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+    exchange((host, ADMIN_PORT), "POST", target, headers, form.as_bytes(), limit).await
+}
+
+async fn exchange(
+    (host, port): (&str, u16),
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+    limit: Duration,
+) -> anyhow::Result<Answer> {
     let exchange = async {
-        let mut stream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect((host, PORT))).await??;
-        let head = format!("{method} {target} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut stream = tokio::time::timeout(CONNECT_MAX, TcpStream::connect((host, port))).await??;
+        let head =
+            format!("{method} {target} HTTP/1.0\r\nHost: {host}\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(body).await?;
         let mut answer = Vec::new();
