@@ -11,24 +11,9 @@ use env::Env;
 use hinted_handoff::Queues;
 use meta::{Command, Data, Shard};
 use meta_client::MetaClient;
-use model::{NodeId, ShardGroupId, ShardId, Timestamp};
+use model::{NodeId, ShardId};
 
 use crate::local::LocalShards;
-
-/// Groups whose points are all older than their policy keeps them, as (database, policy, group).
-pub fn expired(data: &Data, now: Timestamp) -> Vec<(String, String, ShardGroupId)> {
-    let mut found = Vec::new();
-    for database in data.databases() {
-        for policy in &database.policies {
-            for group in policy.live_groups() {
-                if group.expires_at(policy).is_some_and(|at| at < now) {
-                    found.push((database.name.to_string(), policy.name.to_string(), group.id));
-                }
-            }
-        }
-    }
-    found
-}
 
 /// Shards on the disk of `me` that are in no live group any more, or that it was relieved of: others own them, and one of
 /// those has everything.
@@ -68,16 +53,18 @@ pub async fn run_drops(env: Env, meta: Arc<MetaClient>, local: Arc<LocalShards>,
     }
 }
 
-/// Marks expired groups as deleted every `interval`, for ever. Every node does it; the command is idempotent.
+/// Has expired groups deleted every `interval`, for ever. Every node asks for it when it finds any by its own clock; which
+/// ones have expired is decided by the clocks of the cluster.
 pub async fn run_retention(env: Env, meta: Arc<MetaClient>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        for (database, policy, group) in expired(&meta.data(), env.now()) {
-            let command = Command::DeleteShardGroup { database, policy, group };
-            match meta.propose(command).await {
-                Ok(_) => tracing::info!(group = group.0, "a shard group expired"),
-                Err(error) => tracing::warn!(group = group.0, %error, "an expired shard group was not deleted"),
-            }
+        let now = env.now();
+        if !meta.data().has_expired(now) {
+            continue;
+        }
+        match meta.propose(Command::ExpireShardGroups { now }).await {
+            Ok(_) => tracing::info!(live = meta.data().live_shards().count(), "shards that have expired are deleted"),
+            Err(error) => tracing::warn!(%error, "shards that have expired were not deleted"),
         }
     }
 }
@@ -85,7 +72,7 @@ pub async fn run_retention(env: Env, meta: Arc<MetaClient>, interval: Duration) 
 #[cfg(test)]
 mod tests {
     use meta::{Incarnation, LeaderFacts, PolicySpec};
-    use model::MetaIndex;
+    use model::{MetaIndex, Timestamp};
 
     use super::*;
 

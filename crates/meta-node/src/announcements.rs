@@ -1,4 +1,5 @@
-//! What nodes say of themselves: which version they run. Nothing is decided by it; operators are shown it.
+//! What nodes say of themselves: which version they run, and what time it is for them. Operators are shown the version; by
+//! the time the cluster agrees on what has expired ([`agreed_clock`]).
 //!
 //! Every node tells one meta node at a time, and meta nodes pass on what they know. The time in an announcement is the
 //! clock of the node that it is of: the later one of the same node is the newer one, and one that has been heard before
@@ -7,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use meta::Data;
+use meta::{Data, Node};
 use serde::{Deserialize, Serialize};
 
 /// How long what a stranger says is kept: the metadata that makes a member of it may be on its way here.
@@ -86,6 +87,19 @@ impl Announcements {
         (now.saturating_sub(heard.at) <= age_max).then_some(&heard.announcement)
     }
 
+    /// The clocks of members other than the one at `own`, in nanoseconds since the epoch, as they are now: what they said
+    /// at most `age_max` ago, and the time since then. Each counts once, whatever its roles.
+    pub(crate) fn clocks(&self, data: &Data, own: &str, now: Duration, age_max: Duration) -> Vec<i64> {
+        let others = data.nodes().iter().filter(|node| !addresses(node).any(|address| address == own));
+        let heard = others.filter_map(|node| {
+            let heard = addresses(node).filter_map(|address| self.0.get(address));
+            heard.min_by_key(|heard| now.saturating_sub(heard.at))
+        });
+        let aged = heard.map(|heard| (heard, now.saturating_sub(heard.at)));
+        let fresh = aged.filter(|(_, age)| *age <= age_max);
+        fresh.map(|(heard, age)| heard.announcement.time.saturating_add(nanoseconds(age))).collect()
+    }
+
     /// An announcement of this node's own that passes on what it has heard within `age_max`.
     pub(crate) fn pass_on(&self, own: Announcement, now: Duration, age_max: Duration) -> Announcement {
         let fresh = self.0.values().filter(|heard| now.saturating_sub(heard.at) <= age_max);
@@ -94,11 +108,26 @@ impl Announcements {
     }
 }
 
+/// What time it is by the clocks that are known of `members` nodes: the earliest of those that make a majority and are
+/// ahead. `None` when fewer than a majority are known. As long as most clocks are right neither one that is ahead nor one
+/// that is behind changes much.
+pub(crate) fn agreed_clock(mut clocks: Vec<i64>, members: usize) -> Option<i64> {
+    clocks.sort_unstable_by(|a, b| b.cmp(a));
+    clocks.get(members / 2).copied()
+}
+
 fn is_member(data: &Data, tcp_addr: &str) -> bool {
-    data.nodes().iter().any(|node| {
-        let meta = node.meta.as_ref().is_some_and(|role| role.tcp_addr == tcp_addr);
-        meta || node.data.as_ref().is_some_and(|role| role.tcp_addr == tcp_addr)
-    })
+    data.nodes().iter().any(|node| addresses(node).any(|address| address == tcp_addr))
+}
+
+/// The addresses for calls between nodes and of Raft.
+fn addresses(node: &Node) -> impl Iterator<Item = &str> {
+    let meta = node.meta.as_ref().map(|role| role.tcp_addr.as_str());
+    meta.into_iter().chain(node.data.as_ref().map(|role| role.tcp_addr.as_str()))
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -166,6 +195,41 @@ mod tests {
         assert_eq!(announcements.0.len(), STRANGERS_MAX + 1);
         announcements.hear(of("soon", 5), &data, seconds(62));
         assert!(announcements.of("soon", seconds(62), AGE_MAX).is_some(), "members always are");
+    }
+
+    #[test]
+    fn one_wrong_clock_neither_hurries_nor_stops_the_time() {
+        let day = 86_400;
+        assert_eq!(agreed_clock(vec![10], 1), Some(10), "alone");
+        assert_eq!(agreed_clock(vec![10, 11], 2), Some(10), "two agree on the earlier");
+        assert_eq!(agreed_clock(vec![10, 10 + day, 11], 3), Some(11));
+        assert_eq!(agreed_clock(vec![10, 11, 12 - day], 3), Some(10));
+        assert_eq!(agreed_clock(vec![10 + day, 10, 11, 12], 4), Some(11));
+        assert_eq!(agreed_clock(vec![10, 11 + day, 12, 13, 14 - day], 5), Some(12));
+        assert_eq!(agreed_clock(vec![10, 11], 4), None, "half is no majority");
+        assert_eq!(agreed_clock(vec![10, 11, 9], 4), Some(9));
+        assert_eq!(agreed_clock(Vec::new(), 0), None);
+    }
+
+    #[test]
+    fn clocks_go_on_after_they_were_heard_and_count_once_for_a_member() {
+        let mut data = members(&["a", "b", "c"]);
+        let also_data = Command::CreateDataNode {
+            incarnation: Incarnation(2),
+            http_addr: "b86".to_owned(),
+            tcp_addr: "b88".to_owned(),
+            passive: false,
+        };
+        let facts = LeaderFacts { now: Timestamp(0), random: 1, shard_groups_max: 0 };
+        data.apply(MetaIndex(9), &facts, &also_data).expect("fits");
+        let mut announcements = Announcements::default();
+        announcements.hear(of("b", 1_000), &data, seconds(1));
+        announcements.hear(of("b88", 2_000), &data, seconds(2));
+        announcements.hear(of("a", 5), &data, seconds(2));
+        announcements.hear(of("stranger", 7), &data, seconds(2));
+        let at = |now| announcements.clocks(&data, "a", seconds(now), AGE_MAX);
+        assert_eq!(at(12), [2_000 + 10_000_000_000]);
+        assert!(at(40).is_empty(), "too long ago");
     }
 
     #[test]

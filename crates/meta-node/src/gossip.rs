@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meta::Data;
-use model::NodeId;
+use model::{NodeId, Timestamp};
 use rpc::ClusterAuth;
 use tls::Dialer;
 
-use crate::announcements::Announcement;
+use crate::announcements::{Announcement, agreed_clock};
 use crate::http_client::{self, Sent};
 use crate::node::{MetaNode, Port};
 
@@ -29,6 +29,15 @@ impl MetaNode {
         }
         let (now, age_max) = (self.0.env.monotonic(), self.0.config.announcement_age_max);
         self.0.announcements.lock().of(tcp_addr, now, age_max).cloned()
+    }
+
+    /// What time it is by a majority of the members, this one included; `None` while too few were heard of.
+    pub(crate) fn agreed_now(&self) -> Option<Timestamp> {
+        let (now, age_max) = (self.0.env.monotonic(), self.0.config.announcement_age_max);
+        let data = self.data();
+        let others = self.0.announcements.lock().clocks(&data, &self.0.config.tcp_addr, now, age_max);
+        let clocks = std::iter::once(self.0.env.now().0).chain(others).collect();
+        agreed_clock(clocks, data.nodes().len()).map(Timestamp)
     }
 
     fn own_announcement(&self) -> Announcement {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use env::{DirLock, Env, TaskHandle};
 use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, encode_snapshot};
 use meta::{Command, Data, Incarnation, LeaderFacts, Rejection, Reply};
-use model::{MetaIndex, NodeId};
+use model::{MetaIndex, NodeId, Timestamp};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
 use openraft::raft::AppendEntriesResponse;
 use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
@@ -381,13 +381,25 @@ impl MetaNode {
             return Err(ProposeError::NoLeader);
         }
         let timeout = self.0.config.propose_timeout;
-        let write = running.raft.client_write(LogCommand(encode_entry(&facts, command)));
+        let decided = self.with_agreed_time(command);
+        let write = running.raft.client_write(LogCommand(encode_entry(&facts, decided.as_ref().unwrap_or(command))));
         match tokio::time::timeout(timeout, write).await {
             Err(_) => Err(ProposeError::Timeout(timeout)),
             Ok(Ok(written)) => Ok((written.data.outcome?, written.data.index)),
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(ProposeError::Lost),
             Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
         }
+    }
+
+    /// What expires is not for the clock of one node to say, neither of the one that asks nor of the one that leads. While
+    /// the members do not agree on a time, nothing does.
+    fn with_agreed_time(&self, command: &Command) -> Option<Command> {
+        let Command::ExpireShardGroups { .. } = command else { return None };
+        let now = self.agreed_now().unwrap_or_else(|| {
+            tracing::warn!("the clocks of fewer than half of the members are known; nothing expires until they are");
+            Timestamp(i64::MIN)
+        });
+        Some(Command::ExpireShardGroups { now })
     }
 
     /// Waits until this node has seen everything that was committed before the call. Only the leader can, and asks a

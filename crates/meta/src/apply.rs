@@ -13,6 +13,8 @@ mod roles;
 mod rules;
 mod users;
 
+pub(crate) use groups::is_forgettable;
+
 use std::sync::Arc;
 
 use model::MetaIndex;
@@ -94,6 +96,7 @@ impl Data {
             Command::CopyShardOwner { shard, node } => self.copy_shard_owner(*shard, *node),
             Command::RemoveShardOwner { shard, node } => self.remove_shard_owner(facts, *shard, *node),
             Command::TruncateShardGroups { delay } => self.truncate_shard_groups(facts, *delay),
+            Command::ExpireShardGroups { now } => self.expire_shard_groups(facts, *now),
             Command::PruneShardGroups => self.prune_shard_groups(facts),
             Command::CreateContinuousQuery { database, name, query } => {
                 self.create_continuous_query(database, name, query)

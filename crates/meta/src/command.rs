@@ -163,6 +163,12 @@ pub enum Command {
         /// From now.
         delay: Duration,
     },
+    /// Deletes every group that its policy does not keep any more, and forgets groups that were deleted two weeks ago or
+    /// earlier.
+    ExpireShardGroups {
+        /// The time that counts. The leader puts in what the clocks of the members agree on, whatever was asked with.
+        now: Timestamp,
+    },
     /// Forgets groups that were deleted two weeks ago or earlier.
     PruneShardGroups,
     /// Creates a continuous query. One of the same text (but for upper and lower case) is fine.

@@ -168,6 +168,7 @@ mod tests {
             groups(&[20_000]),
             Command::DeleteShardGroup { database: database(), policy: "month".into(), group: ShardGroupId(1) },
             Command::PruneShardGroups,
+            Command::ExpireShardGroups { now: Timestamp(1_900_000_000_000_000_000) },
             Command::DropRetentionPolicy { database: database(), name: "month".into() },
             Command::DropDatabase { name: database() },
         ]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, TimeRange, Timestamp};
 
+use crate::apply::is_forgettable;
 use crate::command::Rejection;
 use crate::data::{Data, Database, DatabaseId, Node, Owner, RetentionPolicy, Role, Shard, ShardGroup, User};
 use crate::rule::{AccessGrant, Restriction};
@@ -82,6 +83,21 @@ impl Data {
     pub fn database_by_id(&self, id: DatabaseId) -> Option<&Arc<Database>> {
         let index = self.databases.binary_search_by_key(&id, |database| database.id).ok()?;
         Some(&self.databases[index])
+    }
+
+    /// Live groups whose points are all older than their policy keeps them.
+    pub fn expired_groups(&self, now: Timestamp) -> impl Iterator<Item = &Arc<ShardGroup>> {
+        let policies = self.databases.iter().flat_map(|database| &database.policies);
+        policies.flat_map(move |policy| {
+            policy.live_groups().filter(move |group| group.expires_at(policy).is_some_and(|at| at < now))
+        })
+    }
+
+    /// Whether [`crate::Command::ExpireShardGroups`] at this time would change anything.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        let mut policies = self.databases.iter().flat_map(|database| &database.policies);
+        self.expired_groups(now).next().is_some()
+            || policies.any(|policy| policy.groups.iter().any(|group| is_forgettable(group, now)))
     }
 
     /// A retention policy; the default one for the empty name.

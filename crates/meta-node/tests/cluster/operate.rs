@@ -1,6 +1,7 @@
 //! What operators ask for: adding, removing and replacing nodes, cutting groups, dropping copies, labels.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post as on_post};
@@ -406,4 +407,44 @@ async fn a_lease_is_held_by_one_node_at_a_time() {
     let other = [&a, &b, &c].into_iter().find(|process| process.node.id() != leads.node.id()).expect("two others");
     let answer = call(&other.peer(), "GET", "/lease?name=x&nodeid=4").await;
     assert_eq!(answer.headers()["location"], format!("http://{}/lease?name=x&nodeid=4", leads.peer()));
+}
+
+#[tokio::test]
+async fn what_expires_is_decided_by_the_clocks_of_a_majority() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let meta = Host::new(temp.path(), "a", &switch).await.start().await;
+    meta.node.bootstrap().await.expect("forms");
+    for number in [1, 2] {
+        let command = Command::CreateDataNode {
+            incarnation: Incarnation(number),
+            http_addr: format!("d{number}:8086"),
+            tcp_addr: format!("d{number}:8088"),
+            passive: false,
+        };
+        propose(&[&meta], &command).await;
+    }
+    let hour = Duration::from_secs(3_600);
+    let policy = PolicySpec { duration: Some(2 * hour), shard_group_duration: hour, ..PolicySpec::automatic() };
+    propose(&[&meta], &Command::CreateDatabase { name: "d".into(), policy: Some(policy), explicit: true }).await;
+    let now = Env::real().now();
+    let instants = vec![Timestamp(0), now];
+    propose(&[&meta], &Command::CreateShardGroups { database: "d".into(), policy: "autogen".into(), instants }).await;
+    let live_after_a_question = async || {
+        // Whoever asks may be wrong about the time, too.
+        propose(&[&meta], &Command::ExpireShardGroups { now: Timestamp(i64::MAX) }).await;
+        meta.node.data().databases()[0].policies[0].live_groups().count()
+    };
+    let says = async |node: &str, time: i64| {
+        let announcement = json!({"tcpAddr": node, "time": time, "nodeType": "data", "status": "joined"});
+        let body = announcement.to_string();
+        assert_eq!(post(&meta.peer(), "/announce", "application/json", body.as_bytes()).await.0, 204);
+    };
+    assert_eq!(live_after_a_question().await, 2, "nobody but the leader has told the time");
+    let years = 10 * 365 * 86_400_000_000_000;
+    says("d1:8088", now.0 + years).await;
+    assert_eq!(live_after_a_question().await, 1, "1970 is over by both clocks, today only by one");
+    says("d2:8088", now.0).await;
+    assert_eq!(live_after_a_question().await, 1);
+    says("d2:8088", now.0 + years).await;
+    assert_eq!(live_after_a_question().await, 0, "two of three have moved on");
 }

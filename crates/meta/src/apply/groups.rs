@@ -1,5 +1,6 @@
 //! Shard groups, shards and their owners.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +143,14 @@ impl Data {
         DONE
     }
 
+    pub(super) fn expire_shard_groups(&mut self, facts: &LeaderFacts, now: Timestamp) -> Outcome {
+        let expired: BTreeSet<ShardGroupId> = self.expired_groups(now).map(|group| group.id).collect();
+        let deleted =
+            self.change_groups(|group| expired.contains(&group.id), |group| group.deleted_at = Some(facts.now));
+        let (_, pruned) = self.prune_shard_groups(&LeaderFacts { now: now.min(facts.now), ..*facts })?;
+        Ok((Reply::Done, Effect::of(deleted == Effect::Changed || pruned == Effect::Changed)))
+    }
+
     pub(super) fn drop_shard(&mut self, facts: &LeaderFacts, id: ShardId) -> Outcome {
         let Some(place) = self.shard(id) else { return NOTHING_TO_DO };
         let group = place.group.id;
@@ -204,9 +213,7 @@ impl Data {
     }
 
     pub(super) fn prune_shard_groups(&mut self, facts: &LeaderFacts) -> Outcome {
-        let prunable = |group: &ShardGroup| {
-            group.deleted_at.is_some_and(|deleted_at| after(deleted_at, DELETED_GROUP_KEEP) <= facts.now)
-        };
+        let prunable = |group: &ShardGroup| is_forgettable(group, facts.now);
         let mut pruned = Vec::new();
         for database in 0..self.databases.len() {
             for policy in 0..self.databases[database].policies.len() {
@@ -226,6 +233,11 @@ impl Data {
         }
         Ok((Reply::Done, Effect::of(!pruned.is_empty())))
     }
+}
+
+/// Whether a group was deleted so long ago that nobody needs its record.
+pub(crate) fn is_forgettable(group: &ShardGroup, now: Timestamp) -> bool {
+    group.deleted_at.is_some_and(|deleted_at| after(deleted_at, DELETED_GROUP_KEEP) <= now)
 }
 
 /// The nearest instant that a point may have.

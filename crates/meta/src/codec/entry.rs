@@ -106,6 +106,7 @@ enum CommandBytes {
     CopyShardOwner { shard: u64, node: u64 },
     RemoveShardOwner { shard: u64, node: u64 },
     TruncateShardGroups { delay: Duration },
+    ExpireShardGroups { now: i64 },
     PruneShardGroups {},
     CreateContinuousQuery { database: String, name: String, query: String },
     DropContinuousQuery { database: String, name: String },
@@ -259,6 +260,7 @@ fn command_bytes(command: &Command) -> CommandBytes {
         Command::CopyShardOwner { shard, node } => CommandBytes::CopyShardOwner { shard: shard.0, node: node.0 },
         Command::RemoveShardOwner { shard, node } => CommandBytes::RemoveShardOwner { shard: shard.0, node: node.0 },
         Command::TruncateShardGroups { delay } => CommandBytes::TruncateShardGroups { delay },
+        Command::ExpireShardGroups { now } => CommandBytes::ExpireShardGroups { now: now.0 },
         Command::PruneShardGroups => CommandBytes::PruneShardGroups {},
         Command::CreateContinuousQuery { database, name, query } => {
             CommandBytes::CreateContinuousQuery { database, name, query }
@@ -356,6 +358,7 @@ fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
             Command::RemoveShardOwner { shard: ShardId(shard), node: NodeId(node) }
         }
         CommandBytes::TruncateShardGroups { delay } => Command::TruncateShardGroups { delay },
+        CommandBytes::ExpireShardGroups { now } => Command::ExpireShardGroups { now: Timestamp(now) },
         CommandBytes::PruneShardGroups {} => Command::PruneShardGroups,
         CommandBytes::CreateContinuousQuery { database, name, query } => {
             Command::CreateContinuousQuery { database, name, query }

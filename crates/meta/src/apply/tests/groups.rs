@@ -120,6 +120,38 @@ fn deleted_groups_are_forgotten_after_two_weeks() {
 }
 
 #[test]
+fn groups_expire_by_the_time_that_was_agreed_on_not_by_that_of_the_leader() {
+    let mut world = World::with_nodes(1);
+    world.done(&Command::AlterRetentionPolicy {
+        database: "db".to_owned(),
+        name: "autogen".to_owned(),
+        update: PolicyUpdate {
+            duration: Some(Duration::from_secs(7_200)),
+            shard_group_duration: Some(Duration::from_secs(3_600)),
+            ..PolicyUpdate::default()
+        },
+    });
+    let group = world.group(0);
+    let expire = |now| Command::ExpireShardGroups { now: Timestamp(now) };
+    let ends = group.range.end().0 + 7_200 * S;
+    world.now = 1_000_000 * S;
+    assert!(!world.data.has_expired(Timestamp(ends)));
+    world.nothing(&expire(ends));
+    assert!(world.data.has_expired(Timestamp(ends + 1)));
+    world.done(&expire(ends + 1));
+    assert_eq!(world.data.live_shards().count(), 0);
+    // Two weeks later by both, the record goes as well.
+    let later = world.now + 14 * 86_400 * S;
+    world.now = later - 1;
+    world.nothing(&expire(later));
+    world.now = later;
+    world.nothing(&expire(later - 1));
+    assert!(world.data.has_expired(Timestamp(later)));
+    world.done(&expire(later));
+    assert_eq!(world.policy().groups.len(), 0);
+}
+
+#[test]
 fn truncated_groups_take_no_later_points_but_still_hold_them() {
     let mut world = World::with_nodes(1);
     let day = 86_400;

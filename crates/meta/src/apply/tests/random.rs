@@ -91,6 +91,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (shard(), id()).prop_map(|(shard, node)| Command::RemoveShardOwner { shard, node }),
         1 => (0u64..9_000).prop_map(|minutes| Command::TruncateShardGroups { delay: Duration::from_secs(minutes * 60) }),
         1 => Just(Command::PruneShardGroups),
+        1 => (-9_000i64..90_000).prop_map(|minutes| Command::ExpireShardGroups { now: Timestamp(minutes * 60 * S) }),
         1 => (name(), name(), name())
             .prop_map(|(database, name, query)| Command::CreateContinuousQuery { database, name, query }),
         1 => (name(), name()).prop_map(|(database, name)| Command::DropContinuousQuery { database, name }),
