@@ -102,13 +102,22 @@ status() {
     return 3
 }
 
+# Certificates and the level of the log.
+reload() {
+    if ! pid=$(running); then
+        echo "@SERVICE@ does not run" >&2
+        return 7
+    fi
+    kill -HUP "$pid"
+}
+
 case "$1" in
-start | stop | status) "$1" ;;
+start | stop | status | reload) "$1" ;;
 restart | force-reload) stop && start ;;
 try-restart | condrestart) if running >/dev/null; then stop && start; fi ;;
 version) "$PROGRAM" version ;;
 *)
-    echo "usage: $0 {start|stop|restart|try-restart|force-reload|status|version}" >&2
+    echo "usage: $0 {start|stop|restart|try-restart|reload|force-reload|status|version}" >&2
     exit 2
     ;;
 esac

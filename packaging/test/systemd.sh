@@ -25,6 +25,9 @@ soon "a database" influx -execute 'CREATE DATABASE d'
 ok "a write" curl -sf 'http://localhost:8086/write?db=d' --data-binary 'm v=1'
 
 meta=$(pid_of influxd-meta) data=$(pid_of influxd)
+ok "both are told to reload" systemctl reload influxdb-meta influxdb
+sleep 1
+same "they run on" "$meta $data" "$(pid_of influxd-meta) $(pid_of influxd)"
 ok "both upgrade while they run" sh -c 'dpkg -i /next/influxdb-meta_*.deb /next/influxdb-data_*.deb'
 refused "the meta node was restarted" test "$meta" = "$(pid_of influxd-meta)"
 refused "the data node was restarted" test "$data" = "$(pid_of influxd)"

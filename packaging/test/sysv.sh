@@ -15,6 +15,7 @@ ok "defaults" test -f /etc/default/influxdb-meta
 ok "enabled" sh -c 'ls /etc/rc2.d/S*influxdb-meta'
 same "not started" "" "$(pid_of influxd-meta)"
 refused "status tells so" /etc/init.d/influxdb-meta status
+refused "and reload" /etc/init.d/influxdb-meta reload
 
 sed -i 's/^# hostname = .*/hostname = "localhost"/' /etc/influxdb/influxdb-meta.conf
 ok "starts" /etc/init.d/influxdb-meta start
@@ -24,6 +25,9 @@ ok "status" /etc/init.d/influxdb-meta status
 pid=$(pid_of influxd-meta)
 ok "a second start" /etc/init.d/influxdb-meta start
 same "changes nothing" "$pid" "$(pid_of influxd-meta)"
+ok "a reload" /etc/init.d/influxdb-meta reload
+sleep 1
+same "changes nothing either" "$pid" "$(pid_of influxd-meta)"
 ok "version" /etc/init.d/influxdb-meta version
 same "log" "influxdb" "$(stat -c %U /var/log/influxdb/influxdb-meta.log)"
 echo 'INFLUXD_OPTS="-single-server"' >>/etc/default/influxdb-meta
