@@ -8,13 +8,14 @@
 //! - A failure is told on standard error and the exit code is 1; what scripts read stands on standard output.
 //! - Passwords and secrets are never printed.
 //!
-//! Not here yet: copying shards by hand, anti-entropy, backups, LDAP. Each says so.
+//! Not here yet: copying shards by hand, anti-entropy, backups. Each says so.
 
 mod document;
 mod failure;
 mod flags;
 mod join;
 mod labels;
+mod ldap;
 mod leave;
 mod members;
 mod print;

@@ -12,7 +12,7 @@ use tls::{Authorities, CertificateFiles, ClientSettings, NamedBy};
 use crate::failure::Failure;
 use crate::flags::{self, Global, Place, Stop};
 use crate::terminal::Terminal;
-use crate::{join, labels, leave, members, shards, show, token, usage};
+use crate::{join, labels, ldap, leave, members, shards, show, token, usage};
 
 const SUCCESS: u8 = 0;
 const FAILURE: u8 = 1;
@@ -129,6 +129,7 @@ impl Ctl<'_> {
             "remove-shard" => shards::remove(self, arguments).await,
             "node-labels" => labels::run(self, arguments).await,
             "token" => token::run(self, arguments),
+            "ldap" => ldap::run(self, arguments).await,
             _ => unreachable!("{command} has a usage and nothing that runs it"),
         }
     }

@@ -1,7 +1,10 @@
 //! Where lines are said and answers are read.
 
 use std::fmt::Display;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
+
+/// Most that is read from standard input.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
 
 /// Standard output, standard error and standard input, or what tests have in their place.
 pub(crate) struct Terminal<'a> {
@@ -38,6 +41,13 @@ impl<'a> Terminal<'a> {
     pub(crate) fn complain(&mut self, line: impl Display) {
         // Nobody to tell when standard error is closed.
         let _ = writeln!(self.err, "{line}");
+    }
+
+    /// Everything on standard input.
+    pub(crate) fn read_all(&mut self) -> io::Result<String> {
+        let mut text = String::new();
+        self.input.take(INPUT_BYTES_MAX).read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Asks on standard output and reads one line. Only `y` and `Y` mean yes; the end of the input means no. What is said

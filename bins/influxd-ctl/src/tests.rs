@@ -2,6 +2,7 @@
 //! loopback network, so that `join` and `leave` find the ports that they look for; each test has hosts of its own.
 
 mod join;
+mod ldap;
 mod leave;
 mod members;
 mod program;

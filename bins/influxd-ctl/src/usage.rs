@@ -14,7 +14,7 @@ Available commands are:
    help                Show this text
    join                Join the nodes of this host to a cluster
    kill-copy-shard     Stop a copy under way (not available in this release)
-   ldap                Work with LDAP (not available in this release)
+   ldap                Look users up in an LDAP directory
    leave               Remove the nodes of this host from their cluster
    node-labels         Set or delete labels of a node
    remove-data         Remove a data node
@@ -57,7 +57,7 @@ Options:
 ";
 
 /// Commands that exist and that this release does not have.
-const LATER: [&str; 7] = ["copy-shard", "copy-shard-status", "kill-copy-shard", "entropy", "backup", "restore", "ldap"];
+const LATER: [&str; 6] = ["copy-shard", "copy-shard-status", "kill-copy-shard", "entropy", "backup", "restore"];
 
 pub(crate) fn is_later(command: &str) -> bool {
     LATER.contains(&command)
@@ -79,6 +79,7 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
         "remove-shard" => REMOVE_SHARD,
         "node-labels" => NODE_LABELS,
         "token" => TOKEN,
+        "ldap" => LDAP,
         later if is_later(later) => "",
         _ => return None,
     })
@@ -241,3 +242,23 @@ mod tests {
         }
     }
 }
+
+const LDAP: &str = "\
+Usage: influxd-ctl [options] ldap sample-config
+       influxd-ctl [options] ldap get-config
+       influxd-ctl [options] ldap set-config <file>
+       influxd-ctl [options] ldap verify [-ldap-config file] <user> <password>
+       influxd-ctl [options] ldap purge-cache
+
+Has users looked up in an LDAP directory. The meta nodes must allow it, with ldap-allowed in their [meta] section.
+
+   sample-config   Print a configuration to begin with
+   get-config      Print what is set, with its password masked
+   set-config      Set the configuration in a file, or from standard input when the file is -
+   verify          Look a user up and tell what happens, step by step
+   purge-cache     Have all nodes forget what they remember of users and their groups
+
+Options:
+  -ldap-config file
+       With verify: the configuration to use in place of what is set; - is standard input.
+";

@@ -1,5 +1,6 @@
 //! Who sends requests to the client API: passwords and tokens against this node's copy of the metadata.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cluster::Asker;
@@ -7,7 +8,7 @@ use credentials::Secret;
 use credentials::{TokenError, token};
 use env::Env;
 use http_api::{AuthFailure, AuthService, Caller, Credentials, Pending};
-use login::{LoginError, Logins};
+use login::{Directory, Identity, Known, LoginError, Logins};
 use meta_client::MetaClient;
 
 /// Looks users up in the metadata.
@@ -24,26 +25,27 @@ pub struct Users {
 }
 
 impl AuthService for Users {
-    fn authenticate(&self, credentials: Option<Credentials>) -> Pending<'_, Result<Caller, AuthFailure>> {
+    fn authenticate(
+        &self,
+        credentials: Option<Credentials>,
+        source: Option<IpAddr>,
+    ) -> Pending<'_, Result<Caller, AuthFailure>> {
         Box::pin(async move {
             let data = self.meta.data();
-            if !data.users().iter().any(|user| user.admin) {
+            if !self.logins.uses_directory(&data) && !data.users().iter().any(|user| user.admin) {
                 return Ok(Caller::Nobody);
             }
             match credentials {
                 None => Err(AuthFailure::NoCredentials),
                 Some(Credentials::Password { user, .. }) if user.is_empty() => Err(AuthFailure::NoUsername),
                 Some(Credentials::Password { user, password }) => {
-                    let user = self.logins.check(&data, &user, &password).await.map_err(|error| match error {
-                        LoginError::Wrong => AuthFailure::Refused(error.to_string()),
-                        LoginError::Busy => AuthFailure::Busy,
-                    })?;
-                    Ok(Caller::User(user.name.clone()))
+                    let known = self.logins.identify(&data, &user, &password, source).await;
+                    known.map(caller).map_err(|error| failure(error, "authorization failed"))
                 }
                 Some(Credentials::Token(token)) => {
                     let name = self.username(&token).map_err(AuthFailure::Refused)?;
-                    let user = data.user(&name).ok_or_else(|| AuthFailure::Refused("user not found".to_owned()))?;
-                    Ok(Caller::User(user.name.clone()))
+                    let known = self.logins.find(&data, &name).await;
+                    known.map(caller).map_err(|error| failure(error, "user not found"))
                 }
             }
         })
@@ -68,6 +70,33 @@ impl Users {
             true => Err("token must contain a username".to_owned()),
             false => Ok(claims.username),
         }
+    }
+}
+
+fn caller(identity: Identity) -> Caller {
+    match identity {
+        Identity::User(user) => Caller::User(user.name.clone()),
+        Identity::Directory(Known { name, admin, roles }) => Caller::Directory { name, admin, roles },
+    }
+}
+
+fn failure(error: LoginError, wrong: &str) -> AuthFailure {
+    match error {
+        LoginError::Wrong => AuthFailure::Refused(wrong.to_owned()),
+        LoginError::Busy => AuthFailure::Busy,
+        LoginError::TooMany => AuthFailure::TooMany,
+        LoginError::NoDirectory => AuthFailure::NoDirectory,
+    }
+}
+
+/// Asks directories of users, if this program was built so.
+pub(crate) fn directory(env: &Env) -> Option<Arc<dyn Directory>> {
+    #[cfg(feature = "ldap")]
+    return Some(Arc::new(ldap::LdapDirectory::new(env.clone())));
+    #[cfg(not(feature = "ldap"))]
+    {
+        let _ = env;
+        None
     }
 }
 

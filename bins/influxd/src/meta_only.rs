@@ -120,7 +120,12 @@ impl MetaOnly {
         let server = ShardServer::new(env.clone(), Some(endpoint));
         let mut tasks = vec![
             serve(&env, raft_listener, rpc::server::routes(server.clone(), auth), &stopped),
-            serve(&env, http_listener, admin_app(&node, server, &config.cluster_auth, config.password_hash), &stopped),
+            serve(
+                &env,
+                http_listener,
+                admin_app(&env, &node, server, &config.cluster_auth, config.password_hash),
+                &stopped,
+            ),
             env.spawn(node.clone().run_gossip()),
         ];
         if single_server {
@@ -167,6 +172,7 @@ impl MetaOnly {
 
 /// The admin API, and on the same port the calls of data nodes to the metadata service.
 pub(crate) fn admin_app(
+    env: &Env,
     node: &MetaNode,
     server: ShardServer,
     auth: &ClusterAuthConfig,
@@ -177,6 +183,8 @@ pub(crate) fn admin_app(
         password_hash,
         auth_enabled: auth.admin_auth_enabled,
         shared_secret: auth.shared_secret.clone(),
+        directory: crate::auth::directory(env),
+        ldap_allowed: auth.ldap_allowed,
     };
     rpc::server::routes(server, node.config().auth.clone()).merge(meta_node::http::router(node.clone(), config))
 }

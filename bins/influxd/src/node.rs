@@ -244,7 +244,7 @@ impl Node {
             memory,
         };
         let greeting = Arc::clone(&peers);
-        let logins = Logins::new(env.clone(), config.password_hash);
+        let logins = Logins::with(env.clone(), config.password_hash, crate::auth::directory(&env), &metrics);
         let statements = Statements::new(
             env.clone(),
             Arc::clone(&meta),
@@ -481,7 +481,7 @@ fn admin_app(
     match meta_node {
         Some(node) => {
             let server = ShardServer::new(env.clone(), endpoint);
-            meta_only::admin_app(node, server, &config.cluster_auth, config.password_hash)
+            meta_only::admin_app(env, node, server, &config.cluster_auth, config.password_hash)
         }
         None => {
             let meta = Arc::clone(meta);

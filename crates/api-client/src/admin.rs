@@ -38,6 +38,7 @@ const PORT: u16 = 8091;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// How a client proves who it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -138,6 +139,14 @@ impl AdminClient {
     /// As [`AdminClient::get`]. Without an answer the change may have been made.
     pub async fn post_json(&self, path: &str, document: String) -> Result<AdminAnswer, ClientError> {
         self.run(path, &Operation { method: Method::POST, content: Some((JSON, Bytes::from(document))) }).await
+    }
+
+    /// Sends a text.
+    ///
+    /// # Errors
+    /// As [`AdminClient::get`]. Without an answer the change may have been made.
+    pub async fn post_text(&self, path: &str, text: String) -> Result<AdminAnswer, ClientError> {
+        self.run(path, &Operation { method: Method::POST, content: Some((TEXT, Bytes::from(text))) }).await
     }
 
     async fn run(&self, path: &str, operation: &Operation) -> Result<AdminAnswer, ClientError> {

@@ -20,6 +20,8 @@ pub struct ClusterAuthConfig {
     pub admin_auth_enabled: bool,
     /// Signs tokens of users of the admin API; empty for none.
     pub shared_secret: Secret,
+    /// Whether operators may have users looked up in a directory.
+    pub ldap_allowed: bool,
 }
 
 impl ClusterAuthConfig {
@@ -59,6 +61,7 @@ impl ClusterAuthConfig {
             secret,
             admin_auth_enabled,
             shared_secret: Secret::new(settings.text("meta", "shared-secret")),
+            ldap_allowed: settings.bool("meta", "ldap-allowed") == Some(true),
         })
     }
 

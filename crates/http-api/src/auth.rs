@@ -7,6 +7,8 @@
 //!
 //! [`AuthService`]: crate::service::AuthService
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -19,16 +21,27 @@ use crate::request::Fields;
 use crate::respond::{self, Answer};
 use crate::service::{AuthFailure, AuthService, Caller, Credentials};
 
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source(pub(crate) Option<IpAddr>);
+
 /// Tells who sent a request, or the answer that refuses it.
 pub(crate) async fn authenticate(api: &Api, service: &dyn AuthService, head: &Parts) -> Result<Caller, Box<Answer>> {
     let fields = Fields::parse(head.uri.query().unwrap_or_default().as_bytes());
-    let failure = match service.authenticate(credentials(head, &fields)).await {
+    let source = head.extensions.get::<Source>().and_then(|source| source.0);
+    let failure = match service.authenticate(credentials(head, &fields), source).await {
         Ok(caller) => return Ok(caller),
         Err(failure) => failure,
     };
     let (wanted, text) = (Wanted::of(&head.headers, fields.is_true("pretty")), failure.to_string());
     Err(Box::new(match failure {
-        AuthFailure::Busy => respond::retry_after(respond::error(wanted, StatusCode::SERVICE_UNAVAILABLE, &text), 1),
+        AuthFailure::Busy | AuthFailure::NoDirectory => {
+            respond::retry_after(respond::error(wanted, StatusCode::SERVICE_UNAVAILABLE, &text), 1)
+        }
+        AuthFailure::TooMany => {
+            api.stats.auth_fail.increment();
+            respond::retry_after(respond::error(wanted, StatusCode::TOO_MANY_REQUESTS, &text), 10)
+        }
         AuthFailure::NoCredentials | AuthFailure::NoUsername | AuthFailure::Refused(_) => {
             api.stats.auth_fail.increment();
             let mut answer = respond::error(wanted, StatusCode::UNAUTHORIZED, &text);

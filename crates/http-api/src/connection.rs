@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::access_log::{Entry, Outcome};
 use crate::api::Api;
+use crate::auth::Source;
 use crate::config::{HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use crate::respond::{self, Answer, Payload};
 use crate::router;
@@ -92,7 +93,8 @@ where
 
 /// Answers one request and keeps account of it.
 async fn respond(api: Arc<Api>, phase: Arc<Phase>, peer: &str, request: Request<Incoming>) -> Response<ResponseBody> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(Source(peer.parse().ok()));
     let ticket = Ticket::begin(&api, phase, peer, &head);
     let answer = if ticket.phase.lengths_conflict() {
         // Whoever stands between us and the client may have read another length than we do.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,8 +124,13 @@ impl Debug for Credentials {
 
 /// Tells who sends requests.
 pub trait AuthService: Send + Sync + Debug {
-    /// Who has these credentials. While there is no administrator that is [`Caller::Nobody`], whatever they are.
-    fn authenticate(&self, credentials: Option<Credentials>) -> Pending<'_, Result<Caller, AuthFailure>>;
+    /// Who has these credentials. While there is no administrator that is [`Caller::Nobody`], whatever they are. `source`
+    /// is the address of the client, or of whoever stands before it.
+    fn authenticate(
+        &self,
+        credentials: Option<Credentials>,
+        source: Option<IpAddr>,
+    ) -> Pending<'_, Result<Caller, AuthFailure>>;
 
     /// Whether the caller may do everything.
     fn is_admin(&self, caller: &Caller) -> bool;
@@ -145,6 +151,12 @@ pub enum AuthFailure {
     /// Too many others are being looked at: 503.
     #[error("too many logins at a time")]
     Busy,
+    /// Too many came from this address that proved nothing: 429.
+    #[error("too many failed logins from this address")]
+    TooMany,
+    /// Those who know users cannot be asked now: 503.
+    #[error("the directory of users does not answer")]
+    NoDirectory,
 }
 
 /// Stores points.

@@ -10,9 +10,17 @@
 //! - A user that does not exist costs the same as a wrong password.
 //! - A flood of wrong passwords holds up others that must be verified, never requests of users that are remembered.
 //!
-//! Not here: what a user may do, and signed tokens.
+//!
+//! Where the metadata names a directory of users, `directory` asks that instead, and no user of the cluster counts.
+//! `sources` turns addresses away that fail too often.
+//!
+//! Not here: what a user may do, signed tokens, and how a directory is asked.
+
+mod directory;
+mod sources;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -21,7 +29,11 @@ use credentials::password::{PasswordError, Scheme, verify};
 use env::Env;
 use meta::{Data, User};
 use parking_lot::Mutex;
+use telemetry::{Counter, Metrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use directory::{Directory, DirectoryError, DirectorySummary, Known, Pending, REMEMBERED_FOR};
+pub use sources::{FAILURES_AT_ONCE_MAX, FAILURES_PER_SECOND_MAX, SOURCES_MAX};
 
 /// Hashes that are computed at a time, on threads of their own.
 pub const CONCURRENT_MAX: usize = 2;
@@ -39,6 +51,21 @@ pub enum LoginError {
     /// Too many passwords wait already: the client comes back.
     #[error("too many logins at a time")]
     Busy,
+    /// Too many logins failed that came from the same address: the client comes back much later.
+    #[error("too many failed logins from this address")]
+    TooMany,
+    /// The directory of users does not answer: the client comes back.
+    #[error("the directory of users does not answer")]
+    NoDirectory,
+}
+
+/// Somebody who proved who they are.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// A user of the cluster.
+    User(Arc<User>),
+    /// Somebody whom the directory knows.
+    Directory(Known),
 }
 
 /// A password cannot become that of a user.
@@ -66,6 +93,10 @@ pub struct Logins {
     admitted: Arc<Semaphore>,
     /// By name. Held for lookups only.
     remembered: Mutex<HashMap<String, Remembered>>,
+    directory: directory::Asked,
+    sources: sources::Sources,
+    failures: Counter,
+    turned_away: Counter,
 }
 
 /// A password that was right.
@@ -83,14 +114,69 @@ impl std::fmt::Debug for Remembered {
 }
 
 impl Logins {
-    /// Nobody is remembered; new passwords are hashed by `scheme`.
+    /// Nobody is remembered; new passwords are hashed by `scheme`. No directory is asked and nothing counted.
     pub fn new(env: Env, scheme: Scheme) -> Arc<Logins> {
+        Logins::with(env, scheme, None, &Metrics::new())
+    }
+
+    /// As [`Logins::new`], with a directory for when the metadata names one.
+    pub fn with(env: Env, scheme: Scheme, directory: Option<Arc<dyn Directory>>, metrics: &Metrics) -> Arc<Logins> {
         let mut salt = [0; 32];
         env.random_fill(&mut salt);
         let decoy = scheme.decoy(&random_salt(&env, &scheme));
         let (running, admitted) = (Semaphore::new(CONCURRENT_MAX), Semaphore::new(CONCURRENT_MAX + WAITING_MAX));
-        let (running, admitted) = (Arc::new(running), Arc::new(admitted));
-        Arc::new(Logins { env, scheme, salt, decoy, running, admitted, remembered: Mutex::default() })
+        Arc::new(Logins {
+            env,
+            scheme,
+            salt,
+            decoy,
+            running: Arc::new(running),
+            admitted: Arc::new(admitted),
+            remembered: Mutex::default(),
+            directory: directory::Asked::new(directory),
+            sources: sources::Sources::default(),
+            failures: metrics.counter("login_failures", "Logins with a wrong name or password"),
+            turned_away: metrics.counter("logins_turned_away", "Logins refused because their address failed too often"),
+        })
+    }
+
+    /// Who this is, if the password is theirs. `source` is where the request comes from, as far as that is known.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn identify(
+        &self,
+        data: &Data,
+        name: &str,
+        password: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Identity, LoginError> {
+        let digest = self.digest(password);
+        if let Some(known) = self.recall(data, name, &digest) {
+            return Ok(known);
+        }
+        if !self.sources.admit(source, self.env.monotonic()) {
+            self.turned_away.inc();
+            return Err(LoginError::TooMany);
+        }
+        let known = match self.uses_directory(data) {
+            true => self.ask_directory(data, name, Some((password, digest))).await.map(Identity::Directory),
+            false => self.check(data, name, password).await.map(Identity::User),
+        };
+        match &known {
+            Err(LoginError::Wrong) => drop(self.failures.inc()),
+            _ => self.sources.give_back(source),
+        }
+        known
+    }
+
+    /// Somebody who proved it before with this password.
+    fn recall(&self, data: &Data, name: &str, digest: &digest::Digest) -> Option<Identity> {
+        if self.uses_directory(data) {
+            return self.directory.recall(data, name, Some(digest), self.env.monotonic()).map(Identity::Directory);
+        }
+        let user = data.user(name)?;
+        self.remembers(name, &user.hash, digest).then(|| Identity::User(Arc::clone(user)))
     }
 
     /// The user of this name, if the password is theirs.

@@ -98,3 +98,139 @@ async fn secrets_do_not_show_in_debug_output() {
     let shown = format!("{:?}", logins.remembered.lock());
     assert!(shown.contains("\"u\"") && !shown.contains(&user.hash) && !shown.contains("s3cret"), "{shown}");
 }
+
+#[tokio::test]
+async fn an_address_that_fails_too_often_is_turned_away() {
+    let metrics = Metrics::new();
+    let logins = Logins::with(Env::real(), Scheme::parse(SCHEME).expect("a scheme"), None, &metrics);
+    let mut users = Users::default();
+    users.create(&logins, "u", "s3cret").await;
+    users.create(&logins, "v", "0ther").await;
+    let (here, there) = (Some([192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
+    let told = async |name: &str, password: &str, source| {
+        logins.identify(&users.data, name, password, source).await.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(told("u", "s3cret", here).await, Ok(()));
+    for _ in 0..FAILURES_AT_ONCE_MAX {
+        assert_eq!(told("u", "wrong", here).await, Err("authorization failed".to_owned()));
+    }
+    let away = Err("too many failed logins from this address".to_owned());
+    // A moment may have given one or two back.
+    let mut turned = 0;
+    while told("u", "wrong", here).await != away {
+        turned += 1;
+        assert!(turned < FAILURES_AT_ONCE_MAX, "it is never turned away");
+    }
+    assert_eq!(told("u", "s3cret", here).await, Ok(()), "who is remembered passes");
+    assert_eq!(told("v", "wrong", there).await, Err("authorization failed".to_owned()), "another address");
+    assert_eq!(told("v", "0ther", there).await, Ok(()));
+    assert!(metrics.render().contains("logins_turned_away_total"), "{}", metrics.render());
+}
+
+/// A directory that knows `ann`, counts how often it is asked, and can be away.
+#[derive(Debug, Default)]
+struct Fake {
+    asked: std::sync::atomic::AtomicU32,
+    away: std::sync::atomic::AtomicBool,
+}
+
+impl Directory for Fake {
+    fn check(&self, config: &str) -> Result<DirectorySummary, String> {
+        match config {
+            "on" | "off" => Ok(DirectorySummary { enabled: config == "on", roles: vec![], masked: config.to_owned() }),
+            _ => Err("damaged".to_owned()),
+        }
+    }
+
+    fn find<'a>(
+        &'a self,
+        _config: &'a str,
+        name: &'a str,
+        password: Option<&'a str>,
+    ) -> Pending<'a, Result<Known, DirectoryError>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.asked.fetch_add(1, Relaxed);
+        let answer = match (self.away.load(Relaxed), name, password) {
+            (true, ..) => Err(DirectoryError::Unavailable("away".to_owned())),
+            (_, "ann", None | Some("s3cret")) => {
+                Ok(Known { name: name.to_owned(), admin: false, roles: vec!["ops".to_owned()] })
+            }
+            _ => Err(DirectoryError::Wrong),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn explain<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> Pending<'a, String> {
+        Box::pin(std::future::ready(String::new()))
+    }
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_once_and_again_when_it_shall() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let fake = Arc::new(Fake::default());
+    let directory = Arc::clone(&fake) as Arc<dyn Directory>;
+    let scheme = Scheme::parse(SCHEME).expect("a scheme");
+    let logins = Logins::with(Env::real(), scheme, Some(directory), &Metrics::new());
+    let mut users = Users::default();
+    users.create(&logins, "u", "s3cret").await;
+    let told = async |users: &Users, name: &str, password: &str| match logins
+        .identify(&users.data, name, password, None)
+        .await
+    {
+        Ok(Identity::User(user)) => format!("user {}", user.name),
+        Ok(Identity::Directory(known)) => format!("known {} {:?}", known.name, known.roles),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(told(&users, "u", "s3cret").await, "user u");
+    users.apply(&Command::SetDirectory { config: Some("off".to_owned()) });
+    assert_eq!(told(&users, "u", "s3cret").await, "user u");
+    assert_eq!(fake.asked.load(Relaxed), 0);
+    users.apply(&Command::SetDirectory { config: Some("on".to_owned()) });
+    assert_eq!(told(&users, "u", "s3cret").await, "authorization failed", "users of the cluster do not count");
+    for _ in 0..3 {
+        assert_eq!(told(&users, "ann", "s3cret").await, "known ann [\"ops\"]");
+    }
+    assert_eq!(fake.asked.load(Relaxed), 2, "once for each of the two");
+    assert_eq!(told(&users, "ann", "wrong").await, "authorization failed");
+    fake.away.store(true, Relaxed);
+    assert_eq!(told(&users, "ann", "s3cret").await, "known ann [\"ops\"]", "remembered while the directory is away");
+    users.apply(&Command::PurgeDirectory);
+    assert_eq!(told(&users, "ann", "s3cret").await, "the directory of users does not answer");
+    fake.away.store(false, Relaxed);
+    // By a token, without a password: this does not let anybody in with one.
+    assert!(matches!(logins.find(&users.data, "ann").await, Ok(Identity::Directory(_))));
+    let before = fake.asked.load(Relaxed);
+    assert_eq!(told(&users, "ann", "wrong").await, "authorization failed");
+    assert_eq!(fake.asked.load(Relaxed), before + 1);
+    assert!(logins.find(&users.data, "u").await.is_err());
+    users.apply(&Command::SetDirectory { config: Some("what".to_owned()) });
+    assert_eq!(told(&users, "u", "s3cret").await, "user u", "a configuration that says nothing is off");
+    // A build that knows no directory lets nobody in.
+    let without = Logins::new(Env::real(), scheme);
+    assert_eq!(without.identify(&users.data, "u", "s3cret", None).await.err(), Some(LoginError::NoDirectory));
+}
+
+/// A user who is not there costs as much as a wrong password. The medians of so few differ more than those of the
+/// thousands that `timing` in `docs/testing.md` takes.
+#[tokio::test]
+async fn nobody_costs_as_much_as_somebody() {
+    let (logins, mut users) = (logins(), Users::default());
+    users.create(&logins, "u", "s3cret").await;
+    let tries = std::env::var("LOGIN_TRIES").ok().and_then(|tries| tries.parse().ok()).unwrap_or(60);
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..tries {
+        for (name, times) in ["u", "nobody"].into_iter().zip(&mut times) {
+            let start = Env::real().monotonic();
+            assert_eq!(logins.check(&users.data, name, "wrong").await, Err(LoginError::Wrong));
+            times.push(Env::real().monotonic() - start);
+        }
+    }
+    let [wrong, unknown] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64()
+    });
+    let apart = (wrong - unknown).abs() / wrong;
+    println!("medians of {tries}: wrong {wrong:.6} s, unknown {unknown:.6} s, {:.2} % apart", apart * 100.0);
+    assert!(apart < if tries >= 1_000 { 0.05 } else { 0.5 }, "{wrong} and {unknown}");
+}

@@ -4,6 +4,7 @@
 //! any member can give are given from what this one has.
 
 mod auth;
+mod directory;
 mod execute;
 mod operators;
 mod reply;
@@ -22,12 +23,13 @@ use bytes::Bytes;
 use credentials::{Scheme, Secret};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use login::Logins;
+use login::{Directory, Logins};
 use meta::Node;
 use model::{MetaIndex, NodeId};
 use serde_json::{Value, json};
 use stdx::form::Fields;
 use stdx::human::print_instant;
+use telemetry::Metrics;
 
 use self::auth::Refusal;
 use self::reply::{Reply, request_id};
@@ -57,6 +59,10 @@ pub struct HttpConfig {
     pub shared_secret: Secret,
     /// How passwords of users are hashed.
     pub password_hash: Scheme,
+    /// Asks a directory of users, where this build can.
+    pub directory: Option<Arc<dyn Directory>>,
+    /// Whether operators may have users looked up there.
+    pub ldap_allowed: bool,
 }
 
 #[derive(Debug)]
@@ -68,7 +74,8 @@ struct Admin {
 
 /// The admin API of a meta node, member or not.
 pub fn router(node: MetaNode, config: HttpConfig) -> Router {
-    let logins = Logins::new(node.0.env.clone(), config.password_hash);
+    let directory = config.directory.clone();
+    let logins = Logins::with(node.0.env.clone(), config.password_hash, directory, &Metrics::new());
     Router::new().fallback(serve).with_state(Arc::new(Admin { node, config, logins }))
 }
 
@@ -111,6 +118,7 @@ async fn answer(admin: &Admin, request: Request) -> Response {
         ("GET", "/seen") => admin.seen(parts.uri.query()),
         ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/user") => admin.users(parts.uri.query()),
+        ("GET", "/ldap/v1/config") => admin.show_directory(),
         ("GET", "/role") => admin.roles(parts.uri.query()),
         ("GET", "/influxdb/v2/acl/restrictions") => admin.restrictions(),
         ("GET", "/influxdb/v2/acl/grants") => admin.access_grants(),
@@ -134,14 +142,9 @@ async fn answer(admin: &Admin, request: Request) -> Response {
 /// Calls that exist and that this release does not serve yet.
 fn is_later(method: &str, path: &str) -> bool {
     match method {
-        "GET" => {
-            matches!(path, "/copy-shard-status" | "/authorized" | "/ldap/v1/config") || path.starts_with("/debug/")
-        }
+        "GET" => matches!(path, "/copy-shard-status" | "/authorized") || path.starts_with("/debug/"),
         "POST" => {
-            matches!(
-                path,
-                "/copy-shard" | "/kill-copy-shard" | "/restore-meta" | "/repair" | "/cancel-repair" | "/ldap/v1/config"
-            )
+            matches!(path, "/copy-shard" | "/kill-copy-shard" | "/restore-meta" | "/repair" | "/cancel-repair")
         }
         _ => false,
     }
@@ -151,6 +154,7 @@ fn refused(why: &Refusal) -> Reply {
     match why {
         Refusal::Unknown(why) => Reply::unauthorized(why),
         Refusal::Lacks { .. } => Reply::error(StatusCode::FORBIDDEN, &why.to_string()),
+        Refusal::TooMany(why) => Reply::error(StatusCode::TOO_MANY_REQUESTS, why),
         Refusal::Later(why) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }

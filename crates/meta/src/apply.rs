@@ -128,7 +128,11 @@ impl Data {
             Command::DropRestriction { id } => self.drop_restriction(*id),
             Command::CreateAccessGrant { rule, users, roles } => self.create_access_grant(rule, users, roles),
             Command::DropAccessGrant { id } => self.drop_access_grant(*id),
-            Command::SetDirectory { config } => self.set_directory(config.as_deref()),
+            Command::SetDirectory { config } => self.set_directory(index, config.as_deref()),
+            Command::PurgeDirectory => {
+                self.directory_index = index;
+                DONE
+            }
             Command::ChangeLabels { node, set, remove } => self.change_labels(*node, set, remove),
         }
     }

@@ -352,6 +352,8 @@ pub enum Command {
         /// TOML that has been checked by the proposer; `None` forgets what was set.
         config: Option<String>,
     },
+    /// Has every node forget what it remembers of the directory.
+    PurgeDirectory,
     /// Changes the labels of a member.
     ChangeLabels {
         /// Which one.

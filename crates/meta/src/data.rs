@@ -38,6 +38,8 @@ pub struct Data {
     pub(crate) access_grants: Arc<Vec<Arc<AccessGrant>>>,
     /// How users are looked up in a directory, as it was given: TOML. Holds a password.
     pub(crate) directory: Option<Arc<str>>,
+    /// Since when what nodes remember of the directory counts: they forget what is older.
+    pub(crate) directory_index: MetaIndex,
     pub(crate) rule_id_max: u64,
     pub(crate) node_id_max: NodeId,
     pub(crate) database_id_max: DatabaseId,

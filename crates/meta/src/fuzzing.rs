@@ -206,6 +206,7 @@ mod tests {
             Command::DropRestriction { id: 1 },
             Command::DropAccessGrant { id: 2 },
             Command::SetDirectory { config: None },
+            Command::PurgeDirectory,
             Command::DropRole { name: role() },
         ]
     }

@@ -148,6 +148,11 @@ impl Data {
         self.directory.as_ref()
     }
 
+    /// What nodes remember of the directory from before this index no longer counts.
+    pub fn directory_index(&self) -> MetaIndex {
+        self.directory_index
+    }
+
     /// A shard and where it belongs, also when its group is deleted.
     pub fn shard(&self, id: ShardId) -> Option<ShardPlace<'_>> {
         let place = self.shards.get(id)?;

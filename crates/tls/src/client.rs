@@ -93,6 +93,14 @@ impl Dialer {
     /// Those of the network; where there is TLS, what is wrong with it.
     pub async fn connect(&self, address: &str) -> io::Result<Stream> {
         let stream = self.env.connect(address).await?;
+        self.secure(stream, address).await
+    }
+
+    /// Goes on with TLS, where there is TLS, on a stream to `host:port` on which both agreed to.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn secure(&self, stream: env::Stream, address: &str) -> io::Result<Stream> {
         let Some(inner) = &self.tls else { return Ok(stream.into()) };
         let config = inner.current.load_full();
         match TlsConnector::from(config).connect(server_name(address)?, Socket::new(stream)).await {

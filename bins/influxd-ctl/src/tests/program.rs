@@ -42,7 +42,7 @@ async fn unknown_commands_are_told() {
 
 #[tokio::test]
 async fn what_is_not_there_says_so() {
-    for command in ["copy-shard", "copy-shard-status", "kill-copy-shard", "entropy", "backup", "restore", "ldap"] {
+    for command in ["copy-shard", "copy-shard-status", "kill-copy-shard", "entropy", "backup", "restore"] {
         for arguments in ["", " a b 3", " show", " -h", " -x"] {
             let want = format!("! {command}: not available in this release\nexit 1\n");
             assert_eq!(ctl(&format!("{command}{arguments}")).await, want);

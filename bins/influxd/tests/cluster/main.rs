@@ -6,6 +6,7 @@
 mod directories;
 mod keys;
 mod rights;
+mod security;
 mod users;
 
 use std::io::Write;

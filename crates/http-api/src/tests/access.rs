@@ -110,7 +110,9 @@ async fn who_is_not_known_is_challenged_in_the_format_that_they_read() {
     assert_eq!(csv.text(), "error\nunable to parse authentication credentials\n");
     let busy = ask(&server, "GET /query?q=x", &[("Authorization", "Token crowd:x")], b"").await;
     assert_eq!((busy.status, busy.header("Retry-After")), (503, Some("1")));
-    assert_eq!(server.stats().values().iter().find(|(name, _)| *name == "authFail"), Some(&("authFail", 6)));
+    let flood = ask(&server, "GET /query?q=x", &[("Authorization", "Token flood:x")], b"").await;
+    assert_eq!((flood.status, flood.header("Retry-After")), (429, Some("10")));
+    assert_eq!(server.stats().values().iter().find(|(name, _)| *name == "authFail"), Some(&("authFail", 7)));
     assert!(fakes.asked.lock().is_none());
 }
 

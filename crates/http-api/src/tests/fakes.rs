@@ -107,7 +107,12 @@ impl WriteService for Fakes {
 
 /// The users are `admin` and `u`, with their names as passwords and tokens.
 impl AuthService for Fakes {
-    fn authenticate(&self, credentials: Option<Credentials>) -> Pending<'_, Result<Caller, AuthFailure>> {
+    fn authenticate(
+        &self,
+        credentials: Option<Credentials>,
+        source: Option<std::net::IpAddr>,
+    ) -> Pending<'_, Result<Caller, AuthFailure>> {
+        assert!(source.is_some(), "tests come from an address");
         Box::pin(async move {
             if self.new.load(Ordering::Relaxed) {
                 return Ok(Caller::Nobody);
@@ -118,6 +123,7 @@ impl AuthService for Fakes {
                 Some(Credentials::Token(_)) => Err(AuthFailure::Refused("signature is invalid".to_owned())),
                 Some(Credentials::Password { user, .. }) if user.is_empty() => Err(AuthFailure::NoUsername),
                 Some(Credentials::Password { user, .. }) if user == "crowd" => Err(AuthFailure::Busy),
+                Some(Credentials::Password { user, .. }) if user == "flood" => Err(AuthFailure::TooMany),
                 Some(Credentials::Password { user, password }) if user == password => Ok(Caller::User(user)),
                 Some(Credentials::Password { .. }) => Err(AuthFailure::Refused("authorization failed".to_owned())),
             }

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use credentials::token;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use login::LoginError;
-use meta::{Permission, Permissions, Rights, Who};
+use login::{Identity, LoginError};
+use meta::{Data, Permission, Permissions, Rights, Who};
 use stdx::form::Fields;
 
 use super::Admin;
@@ -68,6 +68,9 @@ pub(super) enum Refusal {
         /// What would have been enough.
         permission: Permission,
     },
+    /// Too many proved nothing that came from there.
+    #[error("{0}")]
+    TooMany(String),
     /// Whether it is somebody cannot be told now.
     #[error("{0}")]
     Later(String),
@@ -77,7 +80,8 @@ impl From<LoginError> for Refusal {
     fn from(error: LoginError) -> Refusal {
         match error {
             LoginError::Wrong => Refusal::Unknown(error.to_string()),
-            LoginError::Busy => Refusal::Later(error.to_string()),
+            LoginError::TooMany => Refusal::TooMany(error.to_string()),
+            LoginError::Busy | LoginError::NoDirectory => Refusal::Later(error.to_string()),
         }
     }
 }
@@ -127,29 +131,42 @@ impl Admin {
             None => Err(Refusal::Unknown("unable to parse authentication credentials".to_owned())),
             Some(Shown::User(name, _)) if name.is_empty() => Err(Refusal::Unknown("username required".to_owned())),
             Some(Shown::User(name, password)) => {
-                let user = self.logins.check(&data, &name, &password).await?;
-                data.rights(Who::User(&user.name)).map(Visitor::User).ok_or_else(|| LoginError::Wrong.into())
+                // The address is not known here: the limit of logins at a time holds.
+                let identity = self.logins.identify(&data, &name, &password, None).await?;
+                rights(&data, &identity).map(Visitor::User).ok_or_else(|| LoginError::Wrong.into())
             }
-            Some(Shown::Token(bearer)) => self.check_token(&bearer).map_err(Refusal::Unknown),
+            Some(Shown::Token(bearer)) => self.check_token(&bearer).await,
         }
     }
 
-    fn check_token(&self, bearer: &str) -> Result<Visitor, String> {
+    async fn check_token(&self, bearer: &str) -> Result<Visitor, Refusal> {
         let auth = &self.node.config().auth;
         let as_node = auth.check_bearer(bearer);
         if as_node.is_ok() || self.config.shared_secret.is_empty() {
-            return as_node.map(|()| Visitor::Node);
+            return as_node.map(|()| Visitor::Node).map_err(Refusal::Unknown);
         }
         let now = u64::try_from(self.node.0.env.now().0 / 1_000_000_000).unwrap_or(0);
-        let claims =
-            token::verify(bearer, self.config.shared_secret.as_str(), now).map_err(|error| error.to_string())?;
+        let claims = token::verify(bearer, self.config.shared_secret.as_str(), now);
+        let claims = claims.map_err(|error| Refusal::Unknown(error.to_string()))?;
         if claims.username.is_empty() {
             // Of a node, and not signed with the secret of nodes.
-            return Err("signature is invalid".to_owned());
+            return Err(Refusal::Unknown("signature is invalid".to_owned()));
         }
-        let rights = self.node.data().rights(Who::User(&claims.username));
-        rights.map(Visitor::User).ok_or_else(|| "user not found".to_owned())
+        let data = self.node.data();
+        let rights = match self.logins.find(&data, &claims.username).await {
+            Ok(identity) => rights(&data, &identity),
+            Err(LoginError::Wrong) => None,
+            Err(error) => return Err(error.into()),
+        };
+        rights.map(Visitor::User).ok_or_else(|| Refusal::Unknown("user not found".to_owned()))
     }
+}
+
+fn rights(data: &Data, identity: &Identity) -> Option<Rights> {
+    data.rights(match identity {
+        Identity::User(user) => Who::User(&user.name),
+        Identity::Directory(known) => Who::Directory { name: &known.name, admin: known.admin, roles: &known.roles },
+    })
 }
 
 /// The first that is there of: `u` and `p` in the URL, `Bearer`, `Token user:password`, `Basic`.

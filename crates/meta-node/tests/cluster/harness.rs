@@ -174,6 +174,8 @@ impl Host {
             password_hash: credentials::Scheme::parse("bcrypt;cost=4").expect("a scheme"),
             auth_enabled: self.admin_auth,
             shared_secret: Secret::new("a secret of users".to_owned()),
+            directory: Some(Arc::new(Guests)),
+            ldap_allowed: self.admin_auth,
         };
         let server = serve(&env, &self.http_addr, router(node.clone(), versions)).await;
         Ok(Process { node, host: Arc::clone(self), server, gossip })
@@ -310,4 +312,32 @@ pub(crate) fn voters(process: &Process) -> Vec<String> {
     let mut peers = process.node.status().peers;
     peers.sort();
     peers
+}
+
+/// A directory that knows `guest`, with the password `guest` and the role `ops`. Its configuration is `on` or `off`, with a
+/// secret behind.
+#[derive(Debug)]
+struct Guests;
+
+impl login::Directory for Guests {
+    fn check(&self, config: &str) -> Result<login::DirectorySummary, String> {
+        let (enabled, _) = config.split_once(' ').ok_or("no secret")?;
+        let roles = vec!["ops".to_owned()];
+        Ok(login::DirectorySummary { enabled: enabled == "on", roles, masked: format!("{enabled} [REDACTED]") })
+    }
+
+    fn find<'a>(
+        &'a self,
+        _: &'a str,
+        name: &'a str,
+        password: Option<&'a str>,
+    ) -> login::Pending<'a, Result<login::Known, login::DirectoryError>> {
+        let known = login::Known { name: name.to_owned(), admin: false, roles: vec!["ops".to_owned()] };
+        let right = name == "guest" && password.is_none_or(|password| password == "guest");
+        Box::pin(async move { if right { Ok(known) } else { Err(login::DirectoryError::Wrong) } })
+    }
+
+    fn explain<'a>(&'a self, config: &'a str, name: &'a str, _: &'a str) -> login::Pending<'a, String> {
+        Box::pin(async move { format!("{name} by {}\n", config.split(' ').next().unwrap_or_default()) })
+    }
 }

@@ -583,3 +583,55 @@ async fn restrictions_and_grants_are_posted_listed_and_deleted() {
     }
     assert_eq!(get_json(&address, restrictions).await, json!({ "restrictions": [] }));
 }
+
+#[tokio::test]
+async fn users_are_looked_up_in_a_directory_once_it_is_set() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::guarded(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let now = u64::try_from(Env::real().now().0 / 1_000_000_000).expect("after 1970");
+    let node = format!("Bearer {}", credentials::sign("", NODE_SECRET, now + 60));
+    let ask = async |method: &str, path: &str, body: &str, authorization: &str| {
+        let request = http::Request::builder().method(method).uri(path).header("host", &address);
+        let request = request.header("authorization", authorization).header("content-length", body.len());
+        let answer = send(&address, request.body(Full::new(Bytes::from(body.to_owned()))).expect("well formed")).await;
+        (answer.status().as_u16(), text(&answer))
+    };
+    let (config, guest) = ("/ldap/v1/config", "Token guest:guest");
+    assert_eq!(ask("GET", config, "", &node).await, (200, r#"{"structured":{"enabled":false}}"#.to_owned()));
+    assert_eq!(ask("GET", "/status", "", guest).await.0, 401);
+    let missing = ask("POST", config, "on s3cret", &node).await;
+    assert_eq!(missing, (400, r#"{"error":"role not found: ops"}"#.to_owned()));
+    propose(&[&process], &meta::Command::CreateRole { name: "ops".to_owned() }).await;
+    assert_eq!(ask("POST", config, "on", &node).await.0, 400);
+    assert_eq!(ask("POST", config, "on s3cret", &node).await, (204, String::new()));
+    let shown = ask("GET", config, "", &node).await;
+    assert!(shown.0 == 200 && shown.1.contains("on [REDACTED]") && !shown.1.contains("s3cret"), "{shown:?}");
+    assert_eq!(ask("GET", "/status", "", guest).await.0, 200);
+    assert_eq!(ask("GET", "/status", "", "Token guest:wrong").await.0, 401);
+    assert_eq!(ask("GET", "/user", "", guest).await.0, 403);
+    let permissions = std::collections::BTreeMap::from([(
+        String::new(),
+        meta::Permissions::of(&[meta::Permission::CreateUserAndRole]),
+    )]);
+    propose(&[&process], &meta::Command::AddRolePermissions { role: "ops".to_owned(), permissions }).await;
+    assert_eq!(ask("GET", "/user", "", guest).await.0, 200);
+    let token = format!("Bearer {}", credentials::sign("guest", "a secret of users", now + 60));
+    assert_eq!(ask("GET", "/user", "", &token).await.0, 200);
+    let token = format!("Bearer {}", credentials::sign("nobody", "a secret of users", now + 60));
+    assert_eq!(ask("GET", "/user", "", &token).await.0, 401);
+    assert_eq!(ask("POST", "/ldap/v1/purge-cache", "", guest).await.0, 204);
+    let verify = ask("POST", "/ldap/v1/verify", r#"{"user":"u","password":"p"}"#, guest).await;
+    assert_eq!(verify, (200, "u by on\n".to_owned()));
+    let verify = ask("POST", "/ldap/v1/verify", r#"{"user":"u","password":"p","config":"off x"}"#, guest).await;
+    assert_eq!(verify, (200, "u by off\n".to_owned()));
+    assert_eq!(ask("POST", "/ldap/v1/verify", r#"{"user":"u"}"#, guest).await.0, 400);
+    assert_eq!(ask("POST", config, "off s3cret", guest).await.0, 204);
+    assert_eq!(ask("GET", "/status", "", guest).await.0, 401, "it is off");
+
+    let open = Host::new(temp.path(), "b", &switch).await.start().await;
+    open.node.bootstrap().await.expect("forms");
+    let (status, told) = post(&open.peer(), config, "text/plain", b"on s3cret").await;
+    assert!(status == 403 && told.contains("ldap-allowed"), "{status} {told}");
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use model::MetaIndex;
+
 use super::users::{add, remove};
 use super::{DONE, NOTHING_TO_DO, Outcome};
 use crate::command::Rejection;
@@ -63,11 +65,12 @@ impl Data {
         self.change_role(name, |role| remove(&mut role.permissions, permissions))
     }
 
-    pub(super) fn set_directory(&mut self, config: Option<&str>) -> Outcome {
+    pub(super) fn set_directory(&mut self, index: MetaIndex, config: Option<&str>) -> Outcome {
         if self.directory.as_deref() == config {
             return NOTHING_TO_DO;
         }
         self.directory = config.map(Into::into);
+        self.directory_index = index;
         DONE
     }
 

@@ -133,6 +133,7 @@ enum CommandBytes {
     CreateAccessGrant { rule: RuleBytes, users: Vec<String>, roles: Vec<String> },
     DropAccessGrant { id: u64 },
     SetDirectory { config: Option<String> },
+    PurgeDirectory {},
     ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
 }
 
@@ -311,6 +312,7 @@ fn command_bytes(command: &Command) -> CommandBytes {
         }
         Command::DropAccessGrant { id } => CommandBytes::DropAccessGrant { id },
         Command::SetDirectory { config } => CommandBytes::SetDirectory { config },
+        Command::PurgeDirectory => CommandBytes::PurgeDirectory {},
         Command::ChangeLabels { node, set, remove } => CommandBytes::ChangeLabels { node: node.0, set, remove },
     }
 }
@@ -409,6 +411,7 @@ fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
         }
         CommandBytes::DropAccessGrant { id } => Command::DropAccessGrant { id },
         CommandBytes::SetDirectory { config } => Command::SetDirectory { config },
+        CommandBytes::PurgeDirectory {} => Command::PurgeDirectory,
         CommandBytes::ChangeLabels { node, set, remove } => Command::ChangeLabels { node: NodeId(node), set, remove },
     })
 }

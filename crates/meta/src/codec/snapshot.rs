@@ -32,6 +32,7 @@ pub fn encode_snapshot(data: &Data) -> Vec<u8> {
         restrictions: data.restrictions.iter().map(|found| restriction_bytes(found)).collect(),
         access_grants: data.access_grants.iter().map(|grant| access_grant_bytes(grant)).collect(),
         directory: data.directory.as_deref().map(str::to_owned),
+        directory_index: data.directory_index.0,
     })
 }
 
@@ -55,6 +56,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Data, CodecError> {
         restrictions: Arc::new(bytes.restrictions.into_iter().map(restriction_of).collect()),
         access_grants: Arc::new(bytes.access_grants.into_iter().map(access_grant_of).collect()),
         directory: bytes.directory.map(Into::into),
+        directory_index: MetaIndex(bytes.directory_index),
         node_id_max: NodeId(bytes.node_id_max),
         database_id_max: DatabaseId(bytes.database_id_max),
         shard_group_id_max: ShardGroupId(bytes.shard_group_id_max),
@@ -102,6 +104,8 @@ struct SnapshotBytes {
     access_grants: Vec<AccessGrantBytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     directory: Option<String>,
+    #[serde(default)]
+    directory_index: u64,
 }
 
 #[derive(Serialize, Deserialize)]

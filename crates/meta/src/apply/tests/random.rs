@@ -163,6 +163,7 @@ fn right() -> impl Strategy<Value = Command> {
         (rule(), names(), names()).prop_map(|(rule, users, roles)| Command::CreateAccessGrant { rule, users, roles }),
         (1u64..9).prop_map(|id| Command::DropAccessGrant { id }),
         prop::option::of(name()).prop_map(|config| Command::SetDirectory { config }),
+        Just(Command::PurgeDirectory),
     ]
 }
 

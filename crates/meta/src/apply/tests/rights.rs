@@ -205,8 +205,11 @@ fn a_directory_is_set_and_forgotten() {
     world.done(&set(Some("enabled = true")));
     world.nothing(&set(Some("enabled = true")));
     world.done(&grant(&["somebody whom the directory knows"], &[]));
+    let (before, _) = (world.data.directory_index(), world.done(&Command::PurgeDirectory));
+    assert!(before < world.data.directory_index(), "nodes forget what they remember");
     world.done(&set(None));
     assert_eq!(world.data.directory(), None);
+    assert_eq!(world.data.directory_index(), world.data.index());
 }
 
 #[test]

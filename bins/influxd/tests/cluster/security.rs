@@ -1,0 +1,547 @@
+//! Every endpoint against every kind of credentials, tokens with tricks, secrets that must not show, and odd names; against
+//! real processes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use testkit::Cluster;
+use testkit::http::{Answer, encode, request};
+
+use super::users::{ask, guard, start_all};
+use super::{check, cluster};
+
+const NODES: &str = "planted-secret-of-the-nodes-32-bytes";
+const USERS: &str = "planted-secret-of-users-of-8091";
+/// Signs tokens on 8086; `users::guard` sets it.
+const CLIENTS: &str = "planted-token-secret";
+const ADMIN: (&str, &str) = ("admin", "planted-admin-password");
+const READER: (&str, &str) = ("reader", "planted-reader-password");
+const NEVER: u64 = 9_999_999_999;
+
+/// A request with headers, on a connection of its own.
+fn send(address: &str, line: &str, headers: &str, body: &str) -> anyhow::Result<Answer> {
+    let (method, target) = line.split_once(' ').expect("method and path");
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length = body.len();
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    stream.write_all(format!("{head}{headers}\r\n{body}").as_bytes())?;
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw)?;
+    let text = String::from_utf8_lossy(&raw).into_owned();
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
+    Ok(Answer { status: status.ok_or_else(|| anyhow::anyhow!("{address} {line}: {text:?}"))?, body })
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{password}")))
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// Both APIs ask for proof, and there are an administrator and somebody who may nothing.
+fn guarded(cluster: &mut Cluster) -> anyhow::Result<()> {
+    guard(cluster, "")?;
+    for node in &cluster.nodes {
+        let file = node.dir().join("influxdb.conf");
+        let keys = format!(
+            "[meta]\n  auth-enabled = true\n  meta-auth-enabled = true\n  internal-shared-secret = \"{NODES}\"\n  \
+             shared-secret = \"{USERS}\"\n"
+        );
+        fs::write(&file, fs::read_to_string(&file)?.replacen("[meta]\n", &keys, 1))?;
+    }
+    start_all(cluster)?;
+    let create = format!("CREATE USER {} WITH PASSWORD '{}' WITH ALL PRIVILEGES", ADMIN.0, ADMIN.1);
+    anyhow::ensure!(ask(cluster, 0, ("", ""), "", &create)?.status == 200);
+    let create = format!("CREATE USER {} WITH PASSWORD '{}'; CREATE DATABASE d", READER.0, READER.1);
+    anyhow::ensure!(ask(cluster, 0, ADMIN, "", &create)?.status == 200);
+    Ok(())
+}
+
+/// Endpoints of 8086, and whether they are open to everybody.
+const CLIENT_API: [(&str, bool); 24] = [
+    ("GET /query?db=d&q=SHOW+USERS", false),
+    ("POST /query?db=d&q=SHOW+USERS", false),
+    ("POST /write?db=d", false),
+    ("GET /ping", true),
+    ("HEAD /ping", true),
+    ("GET /status", true),
+    ("GET /health", true),
+    ("GET /metrics", false),
+    ("POST /api/v2/write?bucket=d", false),
+    ("POST /api/v2/query", false),
+    ("POST /api/v2/delete?bucket=d", false),
+    ("GET /api/v2/buckets", false),
+    ("POST /api/v2/buckets", false),
+    ("GET /api/v2/buckets/x", false),
+    ("DELETE /api/v2/buckets/x", false),
+    ("PATCH /api/v2/buckets/x", false),
+    ("GET /api/v2/buckets/x/labels", false),
+    ("GET /api/v2/buckets/x/members", false),
+    ("GET /api/v2/buckets/x/owners", false),
+    ("POST /api/v1/prom/write?db=d", false),
+    ("POST /api/v1/prom/read?db=d", false),
+    ("GET /debug/vars", false),
+    ("GET /debug/requests", false),
+    ("POST /debug/vars", false),
+];
+
+/// Endpoints of 8091, and what somebody who may nothing is told: `open`, `any` user, or the permission that is missing.
+const ADMIN_API: [(&str, &str); 34] = [
+    ("GET /ping", "open"),
+    ("GET /status", "any"),
+    ("GET /peers", "any"),
+    ("GET /show-cluster", "any"),
+    ("GET /nothing-at-all", "any"),
+    ("GET /?index=0", "CreateUserAndRole"),
+    ("GET /user", "CreateUserAndRole"),
+    ("GET /role", "CreateUserAndRole"),
+    ("GET /influxdb/v2/acl/restrictions", "CreateUserAndRole"),
+    ("GET /influxdb/v2/acl/grants", "CreateUserAndRole"),
+    ("GET /ldap/v1/config", "CreateUserAndRole"),
+    ("GET /show-shards", "ManageShard"),
+    ("GET /copy-shard-status", "ManageShard"),
+    ("GET /lease?name=x&nodeid=1", "AddRemoveNode"),
+    ("GET /debug/pprof", "Monitor"),
+    ("POST /user", "CreateUserAndRole"),
+    ("POST /role", "CreateUserAndRole"),
+    ("POST /influxdb/v2/acl/restrictions", "CreateUserAndRole"),
+    ("POST /influxdb/v2/acl/grants", "CreateUserAndRole"),
+    ("DELETE /influxdb/v2/acl/grants/0000000000000001", "CreateUserAndRole"),
+    ("POST /ldap/v1/config", "CreateUserAndRole"),
+    ("POST /ldap/v1/verify", "CreateUserAndRole"),
+    ("POST /ldap/v1/purge-cache", "CreateUserAndRole"),
+    ("POST /execute", "CreateUserAndRole"),
+    ("POST /restore-meta", "CreateUserAndRole"),
+    ("POST /announce", "AddRemoveNode"),
+    ("POST /join", "AddRemoveNode"),
+    ("POST /add-data", "AddRemoveNode"),
+    ("POST /update-data", "AddRemoveNode"),
+    ("POST /remove-data", "AddRemoveNode"),
+    ("POST /remove", "AddRemoveNode"),
+    ("POST /node-labels", "AddRemoveNode"),
+    ("POST /remove-shard", "ManageShard"),
+    ("POST /truncate-shards?delay=x", "ManageShard"),
+];
+
+#[test]
+fn every_endpoint_meets_every_kind_of_credentials() {
+    let (mut cluster, _dir) = cluster(45, 1);
+    let done = (|| {
+        guarded(&mut cluster)?;
+        let node = &cluster.nodes[0];
+        let (client, admin) = (node.at(8086), node.at(8091));
+        let mut asked = 0;
+        let bad = |secret: &str| {
+            vec![
+                ("nothing", String::new()),
+                ("a wrong password", basic(ADMIN.0, "wrong")),
+                ("nobody", basic("nobody", ADMIN.1)),
+                ("no name", basic("", ADMIN.1)),
+                ("an expired token", bearer(&credentials::token::sign(ADMIN.0, secret, 1))),
+                ("a forged token", bearer(&credentials::token::sign(ADMIN.0, "planted-another", NEVER))),
+                ("another scheme", "Authorization: Digest x\r\n".to_owned()),
+            ]
+        };
+        let mut expect = |address: &str, line: &str, with: &str, headers: &str, want: &dyn Fn(u16) -> bool| {
+            asked += 1;
+            let answer = send(address, line, headers, "")?;
+            anyhow::ensure!(want(answer.status), "{line} with {with}: {answer:?}");
+            Ok::<_, anyhow::Error>(answer)
+        };
+        for (line, open) in CLIENT_API {
+            for (with, headers) in bad(CLIENTS) {
+                expect(&client, line, with, &headers, &|status| if open { status < 300 } else { status == 401 })?;
+            }
+            let right = [basic(ADMIN.0, ADMIN.1), bearer(&credentials::token::sign(ADMIN.0, CLIENTS, NEVER))];
+            for headers in right {
+                expect(&client, line, "an administrator", &headers, &|status| {
+                    ![401, 403].contains(&status) || line.contains("v2/query")
+                })?;
+            }
+            let decided = line.contains("/query?") || line.contains("/write?") && !line.contains("prom");
+            let want = |status| if decided { status == 403 } else { status != 401 };
+            expect(&client, line, "a user", &basic(READER.0, READER.1), &want)?;
+        }
+        for (line, demand) in ADMIN_API {
+            for (with, headers) in bad(USERS) {
+                expect(&admin, line, with, &headers, &|status| {
+                    if demand == "open" { status == 200 } else { status == 401 }
+                })?;
+            }
+            let reader = [basic(READER.0, READER.1), bearer(&credentials::token::sign(READER.0, USERS, NEVER))];
+            for headers in reader {
+                let listed = ["open", "any"].contains(&demand);
+                let want = |status| if listed { [200, 404].contains(&status) } else { status == 403 };
+                let answer = expect(&admin, line, "a user", &headers, &want)?;
+                let told = format!("user reader lacks permission {demand}");
+                anyhow::ensure!(listed || answer.body.contains(&told), "{line}: {answer:?}");
+            }
+            // What they ask for is incomplete, so nothing changes.
+            let right = [basic(ADMIN.0, ADMIN.1), bearer(&credentials::token::sign("", NODES, NEVER))];
+            for headers in right {
+                expect(&admin, line, "somebody who may", &headers, &|status| {
+                    ![401, 403].contains(&status) || line.contains("ldap/")
+                })?;
+            }
+        }
+        anyhow::ensure!(asked == 24 * 10 + 34 * 11, "{asked}");
+        // After all of that the node is as it was.
+        anyhow::ensure!(ask(&cluster, 0, ADMIN, "", "SHOW USERS")?.body.contains("[\"reader\",false]"));
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// A token with this head and these claims as they are, signed as the head says where that is a known way.
+fn token(head: &str, claims: &str, secret: &str) -> String {
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+    let algorithm =
+        if head.contains("HS512") { jsonwebtoken::Algorithm::HS512 } else { jsonwebtoken::Algorithm::HS256 };
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(head), URL_SAFE_NO_PAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).expect("signed");
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn tokens_with_tricks_let_nobody_in() {
+    let (mut cluster, _dir) = cluster(46, 1);
+    let done = (|| {
+        guarded(&mut cluster)?;
+        let node = &cluster.nodes[0];
+        let hs = r#"{"alg":"HS256","typ":"JWT"}"#;
+        for (address, line, secret) in
+            [(node.at(8086), "GET /query?q=SHOW+USERS", CLIENTS), (node.at(8091), "GET /user", USERS)]
+        {
+            let good = format!(r#"{{"username":"admin","exp":{NEVER}}}"#);
+            let status = |token: &str| Ok::<_, anyhow::Error>(send(&address, line, &bearer(token), "")?.status);
+            anyhow::ensure!(status(&token(hs, &good, secret))? == 200, "the good one");
+            anyhow::ensure!(status(&token(r#"{"alg":"HS512"}"#, &good, secret))? == 200, "another way");
+            let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(&good));
+            let mut tricks = vec![
+                ("no signature", none.clone()),
+                (
+                    "no signature, in other letters",
+                    none.replacen(
+                        &URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+                        &URL_SAFE_NO_PAD.encode(r#"{"alg":"NoNe"}"#),
+                        1,
+                    ),
+                ),
+                (
+                    "another way than it says",
+                    token(r#"{"alg":"HS512"}"#, &good, secret).replacen(
+                        &URL_SAFE_NO_PAD.encode(r#"{"alg":"HS512"}"#),
+                        &URL_SAFE_NO_PAD.encode(hs),
+                        1,
+                    ),
+                ),
+                ("a public key as a secret", token(r#"{"alg":"RS256"}"#, &good, secret)),
+                ("elliptic", token(r#"{"alg":"ES256"}"#, &good, secret)),
+                (
+                    "a key of its own",
+                    token(r#"{"alg":"HS256","jwk":{"kty":"oct","k":"AA"},"kid":"../../dev/null"}"#, &good, ""),
+                ),
+                ("an empty key", token(hs, &good, "")),
+                ("another key", token(hs, &good, "x")),
+                ("a longer key", token(hs, &good, &format!("{secret}x"))),
+                ("two parts", token(hs, &good, secret).rsplit_once('.').expect("parts").0.to_owned()),
+                ("four parts", token(hs, &good, secret) + ".x"),
+                (
+                    "a long one",
+                    token(hs, &format!(r#"{{"username":"admin","exp":{NEVER},"x":"{}"}}"#, "x".repeat(9_000)), secret),
+                ),
+                ("no claims", token(hs, "", secret)),
+                ("claims that are a list", token(hs, "[]", secret)),
+            ];
+            for (what, claims) in [
+                ("no exp", r#"{"username":"admin"}"#),
+                ("exp as a text", r#"{"username":"admin","exp":"9999999999"}"#),
+                ("exp in the past", r#"{"username":"admin","exp":1}"#),
+                ("exp below zero", r#"{"username":"admin","exp":-1}"#),
+                ("exp null", r#"{"username":"admin","exp":null}"#),
+                ("exp a list", r#"{"username":"admin","exp":[9999999999]}"#),
+                ("exp not a number", r#"{"username":"admin","exp":NaN}"#),
+                ("not before tomorrow", r#"{"username":"admin","exp":9999999999,"nbf":9999999998}"#),
+                ("nobody", r#"{"username":"nobody","exp":9999999999}"#),
+                ("no name", r#"{"exp":9999999999}"#),
+                ("an empty name", r#"{"username":"","exp":9999999999}"#),
+                ("a name that is a number", r#"{"username":1,"exp":9999999999}"#),
+                ("a name in other letters", r#"{"username":"Admin","exp":9999999999}"#),
+                ("a name with a zero byte", r#"{"username":"admin\u0000","exp":9999999999}"#),
+                ("two names", r#"{"username":"reader","username":"admin","exp":9999999999}"#),
+                ("two ends", r#"{"username":"admin","exp":1,"exp":9999999999}"#),
+            ] {
+                tricks.push((what, token(hs, claims, secret)));
+            }
+            for (what, trick) in tricks {
+                let status = status(&trick)?;
+                anyhow::ensure!([400, 401, 431].contains(&status), "{line} {what}: {status}");
+            }
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// Everything below a folder, by path.
+fn files(dir: &Path, found: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(&path, found)?;
+        } else if let Ok(bytes) = fs::read(&path) {
+            found.push((path.display().to_string(), bytes));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn planted_secrets_show_nowhere() {
+    let (mut cluster, dir) = cluster(47, 2);
+    let done = (|| {
+        guarded(&mut cluster)?;
+        let ldap = "planted-directory-password";
+        let changed = ("u", "planted-changed-password");
+        let hash = "$2a$06$plantedplantedplantedeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
+        let admin = basic(ADMIN.0, ADMIN.1);
+        let mut told = String::new();
+        let mut say = |node: usize, port: u16, line: &str, headers: &str, body: &str| -> anyhow::Result<()> {
+            let answer = send(&cluster.nodes[node].at(port), line, headers, body)?;
+            told.push_str(&answer.body);
+            Ok(())
+        };
+        for node in 0..2 {
+            for text in [
+                "CREATE USER u WITH PASSWORD 'planted-first-password'".to_owned(),
+                format!("SET PASSWORD FOR u = '{}'", changed.1),
+                "SET PASSWORD FOR nobody = 'planted-for-nobody'".to_owned(),
+                "CREATE USER \"planted-not-a-secret\" WITH PASSWORD 'planted-inline'; SELECT".to_owned(),
+            ] {
+                say(node, 8086, &format!("POST /query?q={}", encode(&text)), &admin, "")?;
+                say(node, 8086, &format!("GET /query?q={}", encode(&text)), &admin, "")?;
+            }
+            say(node, 8086, &format!("GET /query?u=u&p={}&q=SHOW+USERS", changed.1), "", "")?;
+            say(node, 8086, "GET /query?u=u&p=planted-guess&q=x", "", "")?;
+            say(node, 8086, "POST /write?db=d&u=u&p=planted-write-guess", "", "m v=1")?;
+            say(node, 8086, "GET /query?q=SHOW+USERS", "Authorization: Token u:planted-token-guess\r\n", "")?;
+            say(node, 8086, "GET /query?q=SHOW+USERS", "Authorization: Bearer planted.bearer.guess\r\n", "")?;
+            let user = |action: &str, what: &str| format!(r#"{{"action":"{action}","user":{{"name":"x",{what}}}}}"#);
+            say(node, 8091, "POST /user", &admin, &user("create", "\"password\":\"planted-posted-password\""))?;
+            say(node, 8091, "POST /user", &admin, &user("create", &format!("\"hash\":\"{hash}\"")))?;
+            say(node, 8091, "POST /user", &admin, "{\"action\":\"create\",\"user\":\"planted-damaged\"}")?;
+            say(node, 8091, "GET /status?u=admin&p=planted-admin-guess", "", "")?;
+            let toml = format!("[[servers]]\nhost = \"x\"\nbind-password = [\"{ldap}\"]\n");
+            say(node, 8091, "POST /ldap/v1/config", &admin, &toml)?;
+            say(node, 8091, "GET /ldap/v1/config", &admin, "")?;
+            for path in ["/metrics", "/debug/vars", "/status", "/health"] {
+                say(node, 8086, &format!("GET {path}"), &admin, "")?;
+            }
+            say(node, 8086, "GET /query?q=SHOW+USERS;SHOW+GRANTS+FOR+u", &admin, "")?;
+            say(node, 8091, "GET /show-cluster", &admin, "")?;
+        }
+        let leak = |text: &str| {
+            let hidden = text.replace("planted-not-a-secret", "");
+            hidden.find("planted").map(|at| hidden[at.saturating_sub(80)..].chars().take(200).collect::<String>())
+        };
+        anyhow::ensure!(leak(&told).is_none(), "an answer tells {:?}", leak(&told));
+        for node in &cluster.nodes {
+            let log = node.log_tail(1_000_000);
+            anyhow::ensure!(leak(&log).is_none(), "the log of {} tells {:?}", node.host, leak(&log));
+        }
+        for index in 0..2 {
+            anyhow::ensure!(cluster.stop(index)? == Some(0));
+        }
+        // The metadata has hashes, the configuration its own secrets; no password is in any file.
+        let mut found = Vec::new();
+        files(dir.path(), &mut found)?;
+        let searched = found.iter().filter(|(path, _)| !path.ends_with("influxdb.conf"));
+        for (path, bytes) in searched {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            let text = text.replace(&hash["$2a$06$".len()..], "");
+            anyhow::ensure!(leak(&text).is_none(), "{path} has {:?}", leak(&text));
+        }
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// What a name may be for, and whether such a one is taken.
+fn names() -> Vec<(String, bool)> {
+    let odd = [
+        "",
+        ".",
+        "..",
+        "/",
+        "\\",
+        "a/b",
+        "a\\b",
+        "../x",
+        "..\\x",
+        "/etc/passwd",
+        "C:\\x",
+        "a/../b",
+        "\t",
+        "a\nb",
+        "a\rb",
+        "a\u{b}b",
+        "\u{7f}",
+        "a\u{7f}",
+        "\u{a0}",
+        "a\u{2028}b",
+        "\u{feff}",
+        "\u{fffd}",
+        "\u{85}",
+        "a\u{1b}[31m",
+        "x/",
+        "./x",
+        "....//x",
+        "..;/x",
+        "%2e%2e/",
+        "file:///x",
+        "//x",
+        "\\\\host\\share",
+        "a\u{0}b",
+        "\u{3000}",
+    ];
+    let plain = [
+        "a",
+        "A",
+        "a b",
+        " ",
+        "a.b",
+        "...",
+        ".a",
+        "a.",
+        "..a",
+        "a..",
+        "-",
+        "--x",
+        "-rf",
+        "~",
+        "~root",
+        "$HOME",
+        "`id`",
+        "$(id)",
+        "a;b",
+        "a|b",
+        "a&b",
+        "a>b",
+        "<x>",
+        "a'b",
+        "a\"b",
+        "a,b",
+        "a=b",
+        "%2e%2e%2f",
+        "%00",
+        "CON",
+        "NUL",
+        "aux",
+        "null",
+        "true",
+        "_internal2",
+        "\u{e4}",
+        "\u{65e5}\u{672c}",
+        "\u{1f600}",
+        "e\u{301}",
+        "\u{202e}abc",
+        "0",
+        "1e9",
+        "select",
+        "d/*x*/".trim_end_matches("/"),
+    ];
+    let long = [
+        ("x".repeat(255), true),
+        ("x".repeat(256), false),
+        ("\u{e4}".repeat(127), true),
+        ("\u{e4}".repeat(128), false),
+    ];
+    let odd = odd.into_iter().map(|name| (name.to_owned(), false));
+    odd.chain(plain.into_iter().filter(|name| !name.contains('/')).map(|name| (name.to_owned(), true)))
+        .chain(long)
+        .collect()
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// The entries of all folders of a node, but for those of shards and logs, whose names are numbers.
+fn paths(dir: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let mut found = Vec::new();
+    files(dir, &mut found)?;
+    Ok(found.into_iter().map(|(path, _)| path).collect())
+}
+
+#[test]
+fn odd_names_are_refused_or_names_and_never_paths() {
+    let (mut cluster, dir) = cluster(48, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        let run = |text: &str| ask(&cluster, 0, ("", ""), "ok", text);
+        anyhow::ensure!(run("CREATE DATABASE ok")?.status == 200);
+        let names = names();
+        let refused = |answer: &Answer| answer.status >= 400 || answer.body.contains("\"error\"");
+        let (before, mut tried) = (paths(dir.path())?, 0);
+        for (name, fine) in &names {
+            let quoted = quoted(name);
+            for text in [
+                format!("CREATE DATABASE {quoted}"),
+                format!("CREATE RETENTION POLICY {quoted} ON ok DURATION 1d REPLICATION 1"),
+                format!("CREATE DATABASE x WITH NAME {quoted}"),
+            ] {
+                let answer = run(&text)?;
+                anyhow::ensure!(
+                    refused(&answer) != *fine || text.contains(" x WITH") && (*fine || name.is_empty()),
+                    "{text:?}: {answer:?}"
+                );
+                tried += 1;
+            }
+            // Users and measurements are called as they like, for their names are nothing but values.
+            for text in [
+                format!("CREATE USER {quoted} WITH PASSWORD 'x'"),
+                format!("SELECT v FROM {quoted}"),
+                format!("SHOW SERIES FROM {quoted}"),
+                format!("SHOW GRANTS FOR {quoted}"),
+            ] {
+                anyhow::ensure!(run(&text)?.status < 500, "{text:?}");
+                tried += 1;
+            }
+            let target = format!("/write?db={}&rp={}", encode(name), encode(name));
+            let answer = request("POST", &cluster.nodes[0].at(8086), &target, b"m v=1 1")?;
+            anyhow::ensure!(
+                answer.status == if *fine { answer.status } else { answer.status.max(400) },
+                "{target} {answer:?}"
+            );
+            for (path, key) in [("/add-data", "addr"), ("/remove-data", "addr"), ("/join", "addr")] {
+                let answer =
+                    testkit::http::post_form(&cluster.nodes[0].at(8091), path, &format!("{key}={}", encode(name)))?;
+                anyhow::ensure!(answer.status >= 400 && answer.status < 600, "{path} {name:?}: {answer:?}");
+                tried += 1;
+            }
+            tried += 1;
+        }
+        anyhow::ensure!(names.len() >= 80 && tried == names.len() * 11, "{tried}");
+        // Whatever was made lies where such things lie, and is called by numbers.
+        let made: Vec<String> = paths(dir.path())?.difference(&before).cloned().collect();
+        let nodes = cluster.nodes[0].dir().display().to_string();
+        for path in &made {
+            let inside = path.strip_prefix(&nodes).ok_or_else(|| anyhow::anyhow!("{path} is outside"))?;
+            let known = |char: char| char.is_ascii_alphanumeric() || "/.-_".contains(char);
+            anyhow::ensure!(inside.chars().all(known) && !inside.contains(".."), "{path}");
+        }
+        anyhow::ensure!(run("SHOW DATABASES")?.status == 200, "and it goes on");
+        Ok(())
+    })();
+    check(&cluster, done);
+}
