@@ -5,8 +5,9 @@ use std::sync::Arc;
 use env::Env;
 use meta::{Data, Incarnation};
 use model::NodeId;
-use openraft::StorageError;
+use openraft::storage::RaftLogStorage;
 use openraft::testing::{StoreBuilder, Suite};
+use openraft::{StorageError, Vote};
 use tokio::sync::watch;
 
 use super::{LogStore, Machine, TypeConfig};
@@ -31,4 +32,19 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, tempfile::TempDir> for Stores {
 #[test]
 fn the_stores_do_what_openraft_expects() {
     Suite::test_all(Stores).expect("conforms");
+}
+
+/// openraft goes on as the leader when it reads a vote for itself that was decided. What the log has committed it would
+/// then know too late, and answer reads from before what it had acknowledged.
+#[tokio::test]
+async fn who_led_before_a_restart_has_to_be_elected_anew() {
+    let (_temp, mut log, _machine) = Stores.build().await.expect("builds");
+    for (vote, again) in [
+        (Vote::new_committed(3, 1), Vote::new(3, 1)),
+        (Vote::new(4, 1), Vote::new(4, 1)),
+        (Vote::new_committed(5, 2), Vote::new_committed(5, 2)),
+    ] {
+        log.save_vote(&vote).await.expect("saved");
+        assert_eq!(log.read_vote().await.expect("read"), Some(again), "{vote}");
+    }
 }
