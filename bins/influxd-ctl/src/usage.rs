@@ -214,6 +214,26 @@ Options:
        How long the token is good. (default 1m0s)
 ";
 
+const LDAP: &str = "\
+Usage: influxd-ctl [options] ldap sample-config
+       influxd-ctl [options] ldap get-config
+       influxd-ctl [options] ldap set-config <file>
+       influxd-ctl [options] ldap verify [-ldap-config file] <user> <password>
+       influxd-ctl [options] ldap purge-cache
+
+Has users looked up in an LDAP directory. The meta nodes must allow it, with ldap-allowed in their [meta] section.
+
+   sample-config   Print a configuration to begin with
+   get-config      Print what is set, with its password masked
+   set-config      Set the configuration in a file, or from standard input when the file is -
+   verify          Look a user up and tell what happens, step by step
+   purge-cache     Have all nodes forget what they remember of users and their groups
+
+Options:
+  -ldap-config file
+       With verify: the configuration to use in place of what is set; - is standard input.
+";
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -242,23 +262,3 @@ mod tests {
         }
     }
 }
-
-const LDAP: &str = "\
-Usage: influxd-ctl [options] ldap sample-config
-       influxd-ctl [options] ldap get-config
-       influxd-ctl [options] ldap set-config <file>
-       influxd-ctl [options] ldap verify [-ldap-config file] <user> <password>
-       influxd-ctl [options] ldap purge-cache
-
-Has users looked up in an LDAP directory. The meta nodes must allow it, with ldap-allowed in their [meta] section.
-
-   sample-config   Print a configuration to begin with
-   get-config      Print what is set, with its password masked
-   set-config      Set the configuration in a file, or from standard input when the file is -
-   verify          Look a user up and tell what happens, step by step
-   purge-cache     Have all nodes forget what they remember of users and their groups
-
-Options:
-  -ldap-config file
-       With verify: the configuration to use in place of what is set; - is standard input.
-";

@@ -148,7 +148,7 @@ fn config(security: &str) -> String {
 async fn openldap_lets_the_right_ones_in() {
     let dir = tempfile::tempdir().expect("a folder");
     let Some(server) = start(dir.path()) else {
-        println!("skipped: there is no slapd, or no openssl, on this machine");
+        eprintln!("skipped: there is no slapd, or no openssl, on this machine");
         return;
     };
     let directory = LdapDirectory::new(Env::real());
