@@ -568,12 +568,20 @@ fn copies_are_asked_for_their_state() -> anyhow::Result<()> {
         "{silent}"
     );
     fs::rename(of(shard), dir.path().join("aside"))?;
+    // Without the other owner nobody can bring it back at once.
+    nodes[0].kill();
     nodes[1].start()?;
     let lost = until("the loss is told", SOON, || {
         let owner = shards("?verbose=true&missing=true")?[0]["owners"][1].clone();
         Ok((owner["err"] == "not found").then_some(owner))
     });
     lost.with_context(|| nodes[1].log())?;
+    nodes[0].start()?;
+    let repaired = until("the copy is brought back", SOON * 5, || {
+        let owner = shards("?verbose=true")?[0]["owners"][1].clone();
+        Ok((owner["state"] == "hot" && owner["err"] == "").then_some(()))
+    });
+    repaired.with_context(|| nodes[1].log())?;
     let stranger = testkit::http::request("GET", &nodes[0].at(8088), "/shards", b"")?;
     ensure!(stranger.status == 401, "{} {}", stranger.status, stranger.body);
     Ok(())
