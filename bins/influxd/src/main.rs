@@ -66,9 +66,11 @@ async fn serve(env: Env, node_config: DataNodeConfig, flags: Run) -> anyhow::Res
     env.spawn(tls.clone().watch_expiry());
     let reloaded = tls.clone();
     program::on_hangup(&env, move || {
-        reloaded.reload();
+        // The file first: once the certificates are told to be read, it has been.
         let found = lookup::find(Program::Influxd, flags.config.as_deref());
-        program::reload_level(found.and_then(|found| Ok(self::node_config(&found, &flags)?.log_level)));
+        let level = found.and_then(|found| Ok(self::node_config(&found, &flags)?.log_level));
+        reloaded.reload();
+        program::reload_level(level);
     });
     let command_line: Vec<String> = std::env::args().collect();
     loop {

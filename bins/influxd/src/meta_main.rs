@@ -62,11 +62,13 @@ async fn serve(env: Env, meta_config: MetaNodeConfig, flags: Run) -> anyhow::Res
     env.spawn(tls.clone().watch_expiry());
     let reloaded = tls.clone();
     program::on_hangup(&env, move || {
-        reloaded.reload();
+        // The file first: once the certificates are told to be read, it has been.
         let found = lookup::find(Program::InfluxdMeta, flags.config.as_deref());
         let read =
             |found: lookup::Found| Ok(MetaNodeConfig::new(&found.settings, flags.hostname.as_deref())?.log_level);
-        program::reload_level(found.and_then(read));
+        let level = found.and_then(read);
+        reloaded.reload();
+        program::reload_level(level);
     });
     let mut node = MetaOnly::start(env.clone(), meta_config.clone(), tls.clone(), single_server).await?;
     loop {
