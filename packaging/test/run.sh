@@ -37,8 +37,9 @@ trap 'exit 130' INT TERM
 cache=${PACKAGE_TEST_CACHE:-$work}
 base=$cache/base
 if [ ! -e "$base.whole" ]; then
-    mirror=$(grep -rhv '^[[:space:]]*#' /etc/apt/sources.list /etc/apt/sources.list.d/ 2>/dev/null |
-        grep -oE 'https?://[^ ]+' | grep -E '/debian/?$' | head -1)
+    # Either of the two places may be missing.
+    mirror=$({ grep -rhv '^[[:space:]]*#' /etc/apt/sources.list /etc/apt/sources.list.d/ 2>/dev/null || true; } |
+        grep -oE 'https?://[^ ]+' | sed -nE '/\/debian\/?$/{p;q}')
     [ -n "$mirror" ] || { echo "apt has no mirror of Debian here" >&2; exit 1; }
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
     echo "== bare system ($suite)"
