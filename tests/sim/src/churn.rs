@@ -10,7 +10,6 @@ pub mod nemesis;
 pub mod servers;
 pub mod watch;
 
-use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -20,6 +19,7 @@ use anyhow::{Context, bail, ensure};
 use turmoil::{Builder, Sim};
 
 use crate::dice::Dice;
+use crate::run::client;
 use servers::Servers;
 use watch::Watch;
 
@@ -115,21 +115,6 @@ pub fn run(seed: u64, bug: Bug) -> anyhow::Result<Summary> {
     let (acked, reads) = history.counts();
     ensure!(acked >= ACKED_MIN && reads > 0, "unknown: only {acked} changes were acknowledged, {reads} reads");
     Ok(Summary { acked, reads, elections, committed, events, elapsed: sim.elapsed() })
-}
-
-fn client<T: 'static>(
-    sim: &mut Sim<'static>,
-    name: &str,
-    work: impl Future<Output = T> + 'static,
-) -> Rc<RefCell<Option<T>>> {
-    let result = Rc::new(RefCell::new(None));
-    let copy = Rc::clone(&result);
-    sim.client(name, async move {
-        let value = work.await;
-        copy.borrow_mut().replace(value);
-        Ok(())
-    });
-    result
 }
 
 /// Lets simulated time pass until something is true, and looks after each tick whether something is wrong.

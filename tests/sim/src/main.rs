@@ -1,12 +1,10 @@
 //! Runs seeds: one in this process, or many in processes of their own.
 
-use std::io::Write;
 use std::ops::Range;
-use std::process::{Command, ExitCode, Output};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::process::ExitCode;
 
 use clap::Parser;
+use sim::many::{self, say};
 use sim::plan::{Plan, Plant};
 use telemetry::log::Format;
 
@@ -17,7 +15,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
     seed: Option<u64>,
     /// Run these seeds, as in 0..60.
-    #[arg(long, value_parser = range)]
+    #[arg(long, value_parser = many::range)]
     seeds: Option<Range<u64>>,
     /// Seeds at once.
     #[arg(long, default_value_t = 1)]
@@ -30,23 +28,13 @@ struct Arguments {
     log: Option<String>,
 }
 
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.ok_or_else(|| "not a range such as 0..60".to_owned())
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match (arguments.seed, &arguments.seeds) {
         (Some(seed), _) => one(seed, &arguments),
-        (None, Some(seeds)) => many(seeds.clone(), &arguments),
+        (None, Some(seeds)) => many::run(seeds.clone(), arguments.jobs, arguments.plant.name()),
         (None, None) => ExitCode::FAILURE,
     }
-}
-
-fn say(text: &str) {
-    // Nobody listening is fine.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
@@ -74,41 +62,4 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn many(seeds: Range<u64>, arguments: &Arguments) -> ExitCode {
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let (passed, text) = match child(seed, arguments.plant) {
-                        Ok(output) => (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()),
-                        Err(error) => (false, format!("seed {seed}: cannot be run: {error}\n")),
-                    };
-                    say(&text);
-                    if !passed {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
-                    }
-                }
-            });
-        }
-    });
-    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failed.sort_unstable();
-    let count = seeds.end.saturating_sub(seeds.start);
-    if !failed.is_empty() {
-        say(&format!("failed seeds: {failed:?}\n"));
-    }
-    say(&format!("{} passed, {} failed\n", count - failed.len() as u64, failed.len()));
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn child(seed: u64, plant: Plant) -> std::io::Result<Output> {
-    let program = std::env::current_exe()?;
-    Command::new(program).args(["--seed", &seed.to_string(), "--plant", plant.name()]).output()
 }

@@ -111,7 +111,7 @@ fn phases(plan: &Plan, sim: &mut Sim<'static>, hosts: &Rc<Hosts>, history: &Rc<H
 }
 
 /// Runs a future as a client of the simulation; its result is there once it has ended.
-fn client<T: 'static>(
+pub(crate) fn client<T: 'static>(
     sim: &mut Sim<'static>,
     name: &str,
     work: impl Future<Output = T> + 'static,

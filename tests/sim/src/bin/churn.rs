@@ -1,13 +1,11 @@
 //! Runs seeds of the simulation of meta nodes: one in this process, or many in processes of their own.
 
-use std::io::Write;
 use std::ops::Range;
-use std::process::{Command, ExitCode};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::ExitCode;
 
 use clap::Parser;
 use sim::churn::{self, Bug};
+use sim::many::{self, say};
 use telemetry::log::Format;
 
 /// Simulates meta nodes whose members come and go under faults.
@@ -17,7 +15,7 @@ struct Arguments {
     #[arg(long, conflicts_with = "seeds", required_unless_present = "seeds")]
     seed: Option<u64>,
     /// Run these seeds, as in 0..60.
-    #[arg(long, value_parser = range)]
+    #[arg(long, value_parser = many::range)]
     seeds: Option<Range<u64>>,
     /// Seeds at once.
     #[arg(long, default_value_t = 1)]
@@ -30,23 +28,13 @@ struct Arguments {
     log: Option<String>,
 }
 
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parts = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.ok_or_else(|| "not a range such as 0..60".to_owned())
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match (arguments.seed, arguments.seeds.clone()) {
+    match (arguments.seed, &arguments.seeds) {
         (Some(seed), _) => one(seed, &arguments),
-        (None, Some(seeds)) => many(seeds, &arguments),
+        (None, Some(seeds)) => many::run(seeds.clone(), arguments.jobs, arguments.plant.name()),
         (None, None) => ExitCode::FAILURE,
     }
-}
-
-fn say(text: &str) {
-    // Nobody listening is fine.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
@@ -79,40 +67,4 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn many(seeds: Range<u64>, arguments: &Arguments) -> ExitCode {
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let output = std::env::current_exe().and_then(|program| {
-                        let seed = seed.to_string();
-                        Command::new(program).args(["--seed", &seed, "--plant", arguments.plant.name()]).output()
-                    });
-                    let (passed, text) = match output {
-                        Ok(output) => (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()),
-                        Err(error) => (false, format!("seed {seed}: cannot be run: {error}\n")),
-                    };
-                    say(&text);
-                    if !passed {
-                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(seed);
-                    }
-                }
-            });
-        }
-    });
-    let mut failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    failed.sort_unstable();
-    let count = seeds.end.saturating_sub(seeds.start);
-    if !failed.is_empty() {
-        say(&format!("failed seeds: {failed:?}\n"));
-    }
-    say(&format!("{} passed, {} failed\n", count - failed.len() as u64, failed.len()));
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
