@@ -308,6 +308,30 @@ fn nodes_without_the_secret_of_the_cluster_are_kept_out() -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Nodes of both kinds whose number was given out, and which went down before they had heard of it.
+#[test]
+fn who_does_not_know_that_it_is_a_member_is_added_again() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 10, 1, "")?;
+    let mut meta = Node::new(dir.path(), 10, 2, Kind::Meta, "");
+    meta.start()?;
+    let data = data_node(dir.path(), 10, 11, "")?;
+    for (node, role, http, tcp, id) in [(&meta, "meta", 8091, 8089, 2), (&data, "data", 8086, 8088, 3)] {
+        let addresses = serde_json::json!({ "httpAddr": node.at(http), "tcpAddr": node.at(tcp) });
+        let request =
+            serde_json::json!({ "stage": "register", "incarnation": node.status()?["incarnation"], role: addresses });
+        let answer = testkit::http::request("POST", &metas[0].at(8091), "/join", request.to_string().as_bytes())?;
+        ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+        let waits = node.status()?;
+        ensure!(waits["peers"] == Value::Null && waits["nodeStatus"] != "joined", "{waits}");
+        ensure!(add(&metas, node)? == id, "its number stays");
+    }
+    until("both know", SOON, || {
+        let knows = meta.status()?["peers"].as_array().is_some_and(|peers| peers.len() == 2);
+        Ok((knows && data.status()?["nodeStatus"] == "joined").then_some(()))
+    })
+}
+
 #[test]
 fn a_single_server_has_both_programs_in_one_directory() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;

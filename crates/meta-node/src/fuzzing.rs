@@ -83,7 +83,7 @@ mod tests {
             ("append_reply", RaftReply::Append(AppendEntriesResponse::PartialSuccess(Some(log_id(2)))).encode()),
             ("refused", RaftReply::Refused(Refusal::OtherCluster).encode()),
             ("snapshot", message(snapshot)),
-            ("would_vote", message(Body::WouldVote { last_log: Some(log_id(3)) })),
+            ("would_vote", message(Body::WouldVote { candidate: Some(2), last_log: Some(log_id(3)) })),
             ("would_vote_reply", RaftReply::WouldVote(true).encode()),
             ("vote", message(Body::Vote(VoteRequest::new(Vote::new(4, 2), Some(log_id(3)))))),
         ];

@@ -351,9 +351,7 @@ impl Admin {
             Err(JoinRefusal::NotLeader(leader)) if !leader.http_addr.is_empty() => {
                 reply::redirect(&leader.http_addr, uri)
             }
-            Err(refusal @ JoinRefusal::NotMember(_)) => {
-                Reply::not_member(&refusal.to_string(), self.node.data().cluster_id())
-            }
+            Err(refusal @ JoinRefusal::NotMember(_)) => Reply::not_member(&refusal.to_string(), &self.node.data()),
             Err(refusal) => Reply::error(status_of(&refusal), &refusal.to_string()),
         }
     }

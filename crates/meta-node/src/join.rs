@@ -146,6 +146,26 @@ struct ErrorJson {
     not_member: bool,
     #[serde(rename = "clusterID")]
     cluster_id: String,
+    /// The metadata that says so.
+    index: u64,
+    #[serde(rename = "maxNodeID")]
+    node_id_max: u64,
+}
+
+/// By which version of the metadata somebody is no member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) index: MetaIndex,
+    /// The largest number that was given until then.
+    pub(crate) node_id_max: NodeId,
+}
+
+impl Judged {
+    /// Whether member `id`, which knows the metadata at `index`, has been removed by it. One that is older than what the
+    /// member has seen, or than the member, comes from a directory that was put back from a copy.
+    pub(crate) fn is_later_than(self, id: NodeId, index: MetaIndex) -> bool {
+        self.index >= index && self.node_id_max >= id
+    }
 }
 
 impl JoinRequest {
@@ -221,8 +241,8 @@ pub(crate) enum AskError {
     #[error("it is not part of a cluster")]
     Unjoined,
     /// The leader knows no such member.
-    #[error("this node is not a member of cluster {}", format_cluster_id(*.cluster_id))]
-    NotMember { cluster_id: u64 },
+    #[error("this node is not a member of cluster {} at index {}", format_cluster_id(*.cluster_id), .by.index)]
+    NotMember { cluster_id: u64, by: Judged },
     #[error("{0}")]
     Http(#[from] HttpError),
     #[error("{status}: {message}")]
@@ -360,7 +380,8 @@ pub(crate) async fn ask_one(
         return Err(AskError::Unjoined);
     }
     if let Some(cluster_id) = parse_cluster_id(&error.cluster_id).filter(|_| error.not_member) {
-        return Err(AskError::NotMember { cluster_id });
+        let by = Judged { index: MetaIndex(error.index), node_id_max: NodeId(error.node_id_max) };
+        return Err(AskError::NotMember { cluster_id, by });
     }
     Err(AskError::Refused { status: answer.status, message: error.error })
 }
@@ -419,6 +440,14 @@ mod tests {
         assert!(told("refused", 10) && !told("refused", 11));
         assert!(told("404", 12) && told("refused", 13), "another reason is told at once");
         assert!(said.is_due("b:8091", "refused", Duration::from_secs(13)), "each address has its own");
+    }
+
+    #[test]
+    fn only_who_knows_as_much_can_say_that_a_member_was_removed() {
+        let by = |index, max| Judged { index: MetaIndex(index), node_id_max: NodeId(max) };
+        assert!(by(9, 3).is_later_than(NodeId(3), MetaIndex(9)));
+        assert!(!by(8, 3).is_later_than(NodeId(3), MetaIndex(9)), "it has not seen what the member has");
+        assert!(!by(99, 2).is_later_than(NodeId(3), MetaIndex(9)), "it has never given that number");
     }
 
     #[test]

@@ -337,7 +337,11 @@ impl MetaNode {
         }
         let running = self.running().ok_or_else(|| StartError::Raft("raft stopped".to_owned()))?;
         let mut metrics = running.raft.server_metrics();
-        let voting = metrics.wait_for(|metrics| metrics.membership_config.voter_ids().any(|id| id == running.id.0));
+        // Until the change is over the old members decide, too: with one of two gone, nobody could.
+        let voting = metrics.wait_for(|metrics| {
+            let membership = metrics.membership_config.membership();
+            membership.get_joint_config().len() == 1 && membership.voter_ids().any(|id| id == running.id.0)
+        });
         if voting.await.is_err() {
             return Err(self.stopped());
         }
@@ -425,8 +429,12 @@ impl MetaNode {
     /// # Errors
     /// As [`MetaNode::propose`].
     pub(crate) async fn lease(&self, name: &str, node: NodeId) -> Result<Result<Lease, Lease>, ProposeError> {
-        self.ensure_linearizable().await?;
+        // Of the term in which it was the leader, and not of one that it hears of meanwhile: its numbers are another's.
         let term = self.term();
+        self.ensure_linearizable().await?;
+        if self.term() != term {
+            return Err(ProposeError::NoLeader);
+        }
         let (now, duration) = (self.0.env.monotonic(), self.0.config.lease_duration);
         Ok(self.0.leases.lock().acquire(name, node, term, now, duration))
     }
@@ -454,6 +462,9 @@ impl MetaNode {
         if envelope.target != running.id.0 {
             return RaftReply::Refused(Refusal::OtherMember);
         }
+        if envelope.body.sender().is_some_and(|sender| self.is_outgrown(&running, sender)) {
+            return stopped;
+        }
         match envelope.body {
             Body::Append(rpc) => {
                 self.0.seen.lock().vote(rpc.vote.leader_id.node_id, rpc.vote);
@@ -463,7 +474,7 @@ impl MetaNode {
                 }
                 reply.map_or(stopped, RaftReply::Append)
             }
-            Body::WouldVote { last_log } => RaftReply::WouldVote(self.would_vote(&running, last_log).await),
+            Body::WouldVote { last_log, .. } => RaftReply::WouldVote(self.would_vote(&running, last_log).await),
             Body::Vote(rpc) => {
                 self.0.seen.lock().vote(rpc.vote.leader_id.node_id, rpc.vote);
                 running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote)

@@ -133,7 +133,8 @@ impl MetaNode {
             return Ok(id);
         }
         let data = self.ensure_linearizable().await?;
-        if let Some(node) = data.node_by_incarnation(incarnation).filter(|node| node.meta.is_some()) {
+        let known = data.node_by_incarnation(incarnation).filter(|node| node.meta.is_some());
+        if let Some(node) = known.filter(|_| !status.waits()) {
             return Ok(node.id);
         }
         refuse_foreign_cluster(addr, &status)?;
@@ -206,10 +207,11 @@ impl MetaNode {
         let data = self.ensure_linearizable().await?;
         let status = self.status_of(Port::Peer, addr).await?;
         let incarnation = status.data_incarnation(addr)?;
-        if let Some(node) = data.node_by_incarnation(incarnation).filter(|node| node.data.is_some()) {
+        let known = data.node_by_incarnation(incarnation).filter(|node| node.data.is_some());
+        if let Some(node) = known.filter(|_| !status.waits()) {
             return Ok(node.id);
         }
-        if status.node_status != "disjoined" {
+        if !status.waits() {
             return Err(OperateError::Failed("already joined to cluster".to_owned()));
         }
         if self.0.config.single_server && data.data_nodes().next().is_some() {
@@ -239,7 +241,7 @@ impl MetaNode {
         let gone = async {
             loop {
                 tokio::time::sleep(LEAVE_PAUSE).await;
-                if self.status_of(Port::Peer, addr).await.is_ok_and(|status| status.node_status == "disjoined") {
+                if self.status_of(Port::Peer, addr).await.is_ok_and(|status| status.waits()) {
                     return;
                 }
             }
@@ -256,8 +258,15 @@ impl MetaNode {
         let Some(node) = data_node_at(&data, old_addr) else {
             // One that came back under another name has told so by itself.
             let moved = data_node_at(&data, new_addr).ok_or_else(unknown)?;
-            let incarnation = self.status_of(Port::Peer, new_addr).await?.data_incarnation(new_addr)?;
-            return if moved.incarnation == incarnation { Ok(moved.id) } else { Err(unknown()) };
+            let status = self.status_of(Port::Peer, new_addr).await?;
+            if moved.incarnation != status.data_incarnation(new_addr)? {
+                return Err(unknown());
+            }
+            if status.waits() {
+                let passive = moved.data.as_ref().is_some_and(|role| role.passive);
+                self.tell_to_enter(Port::Peer, new_addr, &data, passive).await?;
+            }
+            return Ok(moved.id);
         };
         let status = self.status_of(Port::Peer, new_addr).await?;
         let incarnation = status.data_incarnation(new_addr)?;
@@ -273,7 +282,7 @@ impl MetaNode {
                 "cannot update data node {old_addr} to {new_addr}; {new_addr} is already part of cluster"
             )));
         }
-        if status.node_status != "disjoined" {
+        if !status.waits() {
             return Err(OperateError::Failed("already joined to cluster".to_owned()));
         }
         refuse_unreachable_names(&self.0.config.http_addr, &status.tcp_addr, Reach::Name)?;
@@ -393,6 +402,15 @@ impl Status {
     fn incarnation(&self) -> Result<Incarnation, OperateError> {
         Incarnation::parse(&self.incarnation)
             .ok_or_else(|| OperateError::Failed("the node does not tell who it is; is it another program?".to_owned()))
+    }
+
+    /// Whether it is in no cluster as far as it knows. A member that says so went down before it had written that it is
+    /// one, and has to be told again.
+    fn waits(&self) -> bool {
+        match self.node_type.as_str() {
+            "data" => self.node_status == "disjoined",
+            _ => self.leader.is_empty() && self.peers.as_ref().is_none_or(Vec::is_empty),
+        }
     }
 
     fn data_incarnation(&self, addr: &str) -> Result<Incarnation, OperateError> {

@@ -60,14 +60,18 @@ pub struct Summary {
     pub acked: usize,
     /// Reads that were confirmed.
     pub reads: usize,
-    /// Elections, entries that were committed, crashes.
+    /// Elections.
     pub elections: usize,
     /// Entries that were committed.
     pub committed: usize,
     /// Faults and changes of members, by name.
     pub events: String,
+    /// Leases that were given or renewed.
+    pub leases: usize,
     /// Simulated time in all.
     pub elapsed: Duration,
+    /// A number that differs when anything happened otherwise.
+    pub trace: u64,
 }
 
 /// Runs what the seed says. Once per process.
@@ -104,7 +108,7 @@ pub fn run(seed: u64, bug: Bug) -> anyhow::Result<Summary> {
         let working = clients::work(seed, number, bug, Rc::clone(&servers), Rc::clone(&history));
         client(&mut sim, &format!("client{number}"), working);
     }
-    let breaking = client(&mut sim, "nemesis", nemesis::run(seed, bug, Rc::clone(&servers)));
+    let breaking = client(&mut sim, "nemesis", nemesis::run(seed, bug, Rc::clone(&servers), Rc::clone(&history)));
     until(&mut sim, &servers, &watch, || breaking.borrow().is_some()).context("the faults do not end")?;
     history.is_over.set(true);
     let healing = client(&mut sim, "healer", nemesis::heal(Rc::clone(&servers), Rc::clone(&history)));
@@ -114,7 +118,8 @@ pub fn run(seed: u64, bug: Bug) -> anyhow::Result<Summary> {
     let (elections, committed) = watch.counts();
     let (acked, reads) = history.counts();
     ensure!(acked >= ACKED_MIN && reads > 0, "unknown: only {acked} changes were acknowledged, {reads} reads");
-    Ok(Summary { acked, reads, elections, committed, events, elapsed: sim.elapsed() })
+    let (leases, elapsed, trace) = (history.grants(), sim.elapsed(), watch.trace());
+    Ok(Summary { acked, reads, elections, committed, events, leases, elapsed, trace })
 }
 
 /// Lets simulated time pass until something is true, and looks after each tick whether something is wrong.
@@ -124,7 +129,7 @@ fn until(
     watch: &Watch,
     is_true: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
-    let end = sim.elapsed() + START_MAX * 3;
+    let end = sim.elapsed() + START_MAX * 4;
     while !is_true() {
         sim.step().map_err(|error| anyhow::anyhow!("the simulation ended: {error}"))?;
         servers.carry_out(sim);

@@ -41,6 +41,14 @@ pub async fn post_form(host: &str, target: &str, form: &str, limit: Duration) ->
     exchange((host, ADMIN_PORT), "POST", target, headers, form.as_bytes(), limit).await
 }
 
+/// Asks the admin API of a node.
+///
+/// # Errors
+/// As [`request`].
+pub async fn get_admin(host: &str, target: &str, limit: Duration) -> anyhow::Result<Answer> {
+    exchange((host, ADMIN_PORT), "GET", target, "", b"", limit).await
+}
+
 async fn exchange(
     (host, port): (&str, u16),
     method: &str,

@@ -22,3 +22,23 @@ fn reads_from_any_copy_are_found() {
     let (passed, text) = run("0..2", "stale-reads");
     assert!(!passed && text.contains("which was acknowledged"), "{text}");
 }
+
+#[test]
+fn a_disk_that_forgets_what_it_synced_is_found() {
+    let (passed, text) = run("0..3", "lying-disk");
+    assert!(!passed && text.contains("0 passed"), "{text}");
+}
+
+#[test]
+fn a_run_can_be_repeated() {
+    // Seeds run side by side, and either may end first.
+    let lines = || {
+        let (_, text) = run("0..2", "none");
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let (first, second) = (lines(), lines());
+    assert!(first.iter().any(|line| line.contains("trace")), "{first:?}");
+    assert_eq!(first, second);
+}

@@ -4,6 +4,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use env::Env;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use meta::Data;
 use serde_json::{Value, json};
 use stdx::ids::time_uuid;
 
@@ -60,11 +61,16 @@ impl Reply {
         Reply::error_with(StatusCode::SERVICE_UNAVAILABLE, message, &json!({ "error": message, "unjoined": true }))
     }
 
-    /// Who asked is no member of this cluster. It stops taking part when it reads this, so a bare 404, which any server
-    /// may answer, would not do.
-    pub(super) fn not_member(message: &str, cluster_id: u64) -> Reply {
-        let cluster_id = format_cluster_id(cluster_id);
-        let body = json!({ "error": message, "notMember": true, "clusterID": cluster_id });
+    /// Who asked is no member of this cluster, by this version of its metadata. It stops taking part when it reads this, so
+    /// a bare 404, which any server may answer, would not do.
+    pub(super) fn not_member(message: &str, data: &Data) -> Reply {
+        let body = json!({
+            "error": message,
+            "notMember": true,
+            "clusterID": format_cluster_id(data.cluster_id()),
+            "index": data.index().0,
+            "maxNodeID": data.node_id_max().0,
+        });
         Reply::error_with(StatusCode::NOT_FOUND, message, &body)
     }
 

@@ -151,7 +151,10 @@ impl MetaNode {
         let address = running.raft.metrics().borrow().membership_config.membership().get_node(&id).cloned();
         let client = Network(Arc::clone(&running.peers)).new_client(id, &address.unwrap_or_default()).await;
         let deadline = self.0.config.timeouts.election_min;
-        matches!(client.call(Body::WouldVote { last_log }, deadline).await, Ok(RaftReply::WouldVote(true)))
+        matches!(
+            client.call(Body::WouldVote { candidate: Some(running.id.0), last_log }, deadline).await,
+            Ok(RaftReply::WouldVote(true))
+        )
     }
 
     fn draw_patience(&self) -> Duration {

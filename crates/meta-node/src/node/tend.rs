@@ -147,7 +147,9 @@ impl MetaNode {
             match join::ask_one(self.dialer(Port::Admin), &self.0.config.auth, server, &request, PROMOTE_DEADLINE).await
             {
                 Ok(_) => return Work::Done,
-                Err(AskError::NotMember { cluster_id }) if cluster_id == self.data_cluster() => {
+                Err(AskError::NotMember { cluster_id, by })
+                    if cluster_id == self.data_cluster() && by.is_later_than(running.id, self.data().index()) =>
+                {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");
                     self.0.dropped.send_replace(true);
                     return Work::Done;

@@ -28,6 +28,8 @@ pub(crate) enum Body {
     Vote(VoteRequest<u64>),
     /// Whether the member would vote for one whose log ends so. It promises nothing.
     WouldVote {
+        #[serde(default)]
+        candidate: Option<u64>,
         last_log: Option<LogId<u64>>,
     },
     Snapshot {
@@ -35,6 +37,18 @@ pub(crate) enum Body {
         meta: SnapshotMeta<u64, BasicNode>,
         data: SnapshotBytes,
     },
+}
+
+impl Body {
+    /// Which member it is from, where it says so.
+    pub(crate) fn sender(&self) -> Option<u64> {
+        match self {
+            Body::Append(AppendEntriesRequest { vote, .. })
+            | Body::Vote(VoteRequest { vote, .. })
+            | Body::Snapshot { vote, .. } => Some(vote.leader_id.node_id),
+            Body::WouldVote { candidate, .. } => *candidate,
+        }
+    }
 }
 
 /// An answer.

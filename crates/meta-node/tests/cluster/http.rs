@@ -264,9 +264,16 @@ async fn a_follower_sends_joiners_to_the_leader() {
     assert_eq!(answer.headers()["location"], format!("http://{}/join", leads.peer()));
     let (status, body) = post(&leads.peer(), "/join", "application/json", &request.to_json()).await;
     let body: Value = serde_json::from_str(&body).expect("JSON");
-    let cluster_id = format!("{:016x}", leads.node.data().cluster_id());
+    let data = leads.node.data();
+    let cluster_id = format!("{:016x}", data.cluster_id());
     let error = "node 7 of this directory is not a member of the cluster";
-    assert_eq!((status, body), (404, json!({ "error": error, "notMember": true, "clusterID": cluster_id })));
+    assert_eq!(
+        (status, body),
+        (
+            404,
+            json!({ "error": error, "notMember": true, "clusterID": cluster_id, "index": data.index().0, "maxNodeID": data.node_id_max().0 })
+        )
+    );
 }
 
 #[tokio::test]

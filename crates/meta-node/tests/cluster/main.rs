@@ -145,6 +145,57 @@ async fn a_directory_put_back_from_an_older_copy_does_not_start() {
     assert!(matches!(error, StartError::OlderCopy { id: NodeId(3), .. }), "{error}");
 }
 
+#[tokio::test]
+async fn a_copy_from_when_it_was_alone_is_found_out_by_those_who_came_later() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    propose(&[&first], &create_database("db")).await;
+    let host = first.stop().await;
+    let copy = temp.path().join("copy");
+    copy_dir(&host.dir, &copy);
+    let first = host.restart().await;
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    second.join(&[&first]).await;
+    let third = Host::new(temp.path(), "c", &switch).await.start().await;
+    third.join(&[&first]).await;
+    let host = first.stop().await;
+    eventually("the directory is free", async || Env::real().fs().remove_dir_all(&host.dir).ok()).await;
+    copy_dir(&copy, &host.dir);
+    let first = host.restart().await;
+    let why = within("it fails", first.node.failed()).await;
+    assert!(why.contains("is an older copy of what node 1 had"), "{why}");
+    propose(&[&second, &third], &create_database("goes on")).await;
+}
+
+#[tokio::test]
+async fn a_copy_is_found_out_by_members_that_it_does_not_know() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let second = Host::new(temp.path(), "b", &switch).await.start().await;
+    second.join(&[&first]).await;
+    let host = second.stop().await;
+    let copy = temp.path().join("copy");
+    copy_dir(&host.dir, &copy);
+    let second = host.restart().await;
+    let third = Host::new(temp.path(), "c", &switch).await.start().await;
+    third.join(&[&first, &second]).await;
+    // A new leader, and whom the copy knows has seen nothing since it was started.
+    let host = first.stop().await;
+    propose(&[&second, &third], &create_database("db")).await;
+    let first = host.restart().await;
+    sees(&first, "the database", |data| data.database("db").is_some()).await;
+    let host = second.stop().await;
+    propose(&[&first, &third], &create_database("another")).await;
+    let first = first.stop().await.restart().await;
+    sees(&first, "the database", |data| data.database("another").is_some()).await;
+    eventually("the directory is free", async || Env::real().fs().remove_dir_all(&host.dir).ok()).await;
+    copy_dir(&copy, &host.dir);
+    let error = host.try_start().await.err().expect("refused");
+    assert!(matches!(error, StartError::OlderCopy { id: NodeId(2), .. }), "{error}");
+}
+
 fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("listed") {

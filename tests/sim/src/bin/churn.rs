@@ -45,12 +45,15 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     match churn::run(seed, arguments.plant) {
         Ok(done) => {
             say(&format!(
-                "seed {seed}: passed, {} acknowledged, {} reads, {} elections, {} entries, {} simulated s; {}\n",
+                "seed {seed}: passed, {} acknowledged, {} reads, {} leases, {} elections, {} entries, {} simulated s, trace \
+                 {:016x}; {}\n",
                 done.acked,
                 done.reads,
+                done.leases,
                 done.elections,
                 done.committed,
                 done.elapsed.as_secs(),
+                done.trace,
                 done.events,
             ));
             ExitCode::SUCCESS

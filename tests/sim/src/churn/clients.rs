@@ -8,14 +8,28 @@ use std::time::Duration;
 use meta::{Command, PolicySpec};
 use model::Timestamp;
 
+use serde_json::Value;
+use tokio::time::Instant;
+
 use super::Bug;
-use super::servers::Servers;
+use super::servers::{LEASE, Servers};
 use crate::dice::Dice;
+use crate::http;
 
 /// How long a client waits for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(6);
 /// The database whose shard groups everybody wants made.
 const SHARED: &str = "shared";
+
+/// A lease that was given, and when it was asked for and answered.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    name: u64,
+    owner: u64,
+    fence: (u64, u64),
+    asked: Instant,
+    answered: Instant,
+}
 
 /// What was acknowledged.
 #[derive(Debug, Default)]
@@ -23,6 +37,7 @@ pub struct History {
     /// Databases, whose creation was acknowledged.
     pub acked: RefCell<BTreeMap<String, ()>>,
     reads: Cell<usize>,
+    grants: RefCell<Vec<Grant>>,
     /// Set when clients are to stop.
     pub is_over: Cell<bool>,
 }
@@ -32,6 +47,36 @@ impl History {
     pub fn counts(&self) -> (usize, usize) {
         (self.acked.borrow().len(), self.reads.get())
     }
+
+    /// Leases that were given or renewed.
+    pub fn grants(&self) -> usize {
+        self.grants.borrow().len()
+    }
+
+    /// Takes note of a lease; what is wrong with it. A later grant has a larger number, one number has one holder, and
+    /// one leader gives a lease to nobody else before it has ended.
+    fn grant(&self, new: Grant) -> Option<String> {
+        let mut grants = self.grants.borrow_mut();
+        let wrong = grants.iter().find(|old| {
+            let (is_mine, is_later) = (old.owner == new.owner, old.answered < new.asked);
+            let is_shared = new.fence == old.fence && !is_mine;
+            let goes_back = is_later && new.fence < old.fence;
+            let is_early = is_later && !is_mine && new.fence.0 == old.fence.0 && new.answered < old.asked + LEASE;
+            old.name == new.name && (is_shared || goes_back || is_early)
+        });
+        let wrong = wrong.map(|old| format!("the lease {new:?} was given after {old:?}"));
+        grants.push(new);
+        wrong
+    }
+}
+
+/// Asks a node that may lead for a lease.
+async fn lease(host: &str, name: u64, owner: u64) -> Option<Grant> {
+    let asked = Instant::now();
+    let answer = http::get_admin(host, &format!("/lease?name=l{name}&nodeid={owner}"), ANSWER_MAX).await.ok()?;
+    let document: Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
+    let fence = (document["fence"][0].as_u64()?, document["fence"][1].as_u64()?);
+    Some(Grant { name, owner, fence, asked, answered: Instant::now() })
 }
 
 fn create(name: &str) -> Command {
@@ -50,6 +95,14 @@ pub async fn work(seed: u64, number: u64, bug: Bug, servers: Rc<Servers>, histor
         let hint = node.leader().filter(|_| bug != Bug::StaleReads && dice.chance(90));
         let hinted = hint.and_then(|leader| servers.node_at(&leader.http_addr));
         node = hinted.unwrap_or(node);
+        if dice.chance(15) {
+            let Some(host) = node.config().http_addr.strip_suffix(":8091") else { continue };
+            let grant = lease(host, dice.below(2), 1 + number).await;
+            if let Some(wrong) = grant.and_then(|grant| history.grant(grant)) {
+                servers.problem(wrong);
+            }
+            continue;
+        }
         if dice.chance(35) {
             let known: Vec<String> = history.acked.borrow().keys().cloned().collect();
             let data = match bug {

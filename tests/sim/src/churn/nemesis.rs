@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use env::simulated::{Effect, Fuse, LossModel, SimDisk};
 use meta_node::MetaNode;
+use model::NodeId;
 
-use super::Bug;
 use super::clients::History;
 use super::servers::{NAMES, Servers, State, Wish};
+use super::{ACKED_MIN, Bug};
 use crate::dice::Dice;
 use crate::http;
 
+/// Faults go on until enough was acknowledged among them, but no longer than this.
+const LASTS_MAX: Duration = Duration::from_secs(150);
 /// How long an operator waits for an answer.
 const OPERATE_MAX: Duration = Duration::from_secs(30);
 /// How often an operator tries again.
@@ -29,31 +32,39 @@ fn admin(index: usize) -> String {
 
 /// Has the first node form a cluster and adds more until there are `count`.
 pub async fn form(servers: Rc<Servers>, count: usize) -> anyhow::Result<()> {
-    for (index, name) in NAMES.iter().enumerate().take(count) {
-        let form = format!("addr={}", admin(index));
-        ensure!(operate(&servers, "/join", &form, 0).await, "{name} is not added");
+    ensure!(ask(0, "/join", &format!("addr={}", admin(0))).await, "no cluster is formed");
+    for (index, name) in NAMES.iter().enumerate().take(count).skip(1) {
+        ensure!(operate(&servers, "/join", &format!("addr={}", admin(index))).await, "{name} is not added");
     }
     Ok(())
 }
 
-/// Asks a member, and whom it sends us to; whether it was done.
-async fn operate(servers: &Servers, path: &str, form: &str, first: usize) -> bool {
-    for attempt in 0..ATTEMPTS_MAX {
-        let leader = leader(servers).unwrap_or((first + attempt) % NAMES.len());
-        // Before there is a cluster the first one has to be asked.
-        let asked = if has_cluster(servers) { leader } else { first };
-        match http::post_form(NAMES[asked], path, form, OPERATE_MAX).await {
-            Ok(answer) if (200..300).contains(&answer.status) => return true,
-            Ok(answer) => tracing::debug!(path, form, status = answer.status, "not done"),
-            Err(error) => tracing::debug!(path, form, %error, "not done"),
+/// Asks who leads, again and again; whether it was done. Nobody else is asked: a node that is in no cluster would form
+/// one.
+async fn operate(servers: &Servers, path: &str, form: &str) -> bool {
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(leader) = leader(servers)
+            && ask(leader, path, form).await
+        {
+            return true;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     false
 }
 
-fn has_cluster(servers: &Servers) -> bool {
-    servers.all.iter().filter_map(|server| server.node()).any(|node| node.id().is_some())
+async fn ask(host: usize, path: &str, form: &str) -> bool {
+    match http::post_form(NAMES[host], path, form, OPERATE_MAX).await {
+        Ok(answer) if (200..300).contains(&answer.status) => true,
+        Ok(answer) => {
+            tracing::debug!(path, form, status = answer.status, "not done");
+            false
+        }
+        Err(error) => {
+            tracing::debug!(path, form, %error, "not done");
+            false
+        }
+    }
 }
 
 /// The host that leads.
@@ -68,6 +79,12 @@ fn members(servers: &Servers) -> BTreeMap<usize, u64> {
     let data = node.data();
     let host = |address: &str| (0..NAMES.len()).find(|index| admin(*index) == address);
     data.meta_nodes().filter_map(|node| Some((host(&node.meta.as_ref()?.http_addr)?, node.id.0))).collect()
+}
+
+/// How many members vote, as the leader knows it.
+fn voters(servers: &Servers) -> usize {
+    let node = leader(servers).and_then(|index| servers.all[index].node());
+    node.map_or(0, |node| node.status().peers.len())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +111,7 @@ struct Nemesis {
 }
 
 /// Breaks and changes things; how often each.
-pub async fn run(seed: u64, bug: Bug, servers: Rc<Servers>) -> String {
+pub async fn run(seed: u64, bug: Bug, servers: Rc<Servers>, history: Rc<History>) -> String {
     let mut dice = Dice::new(seed, 3);
     let all = [
         Event::Crash,
@@ -117,10 +134,11 @@ pub async fn run(seed: u64, bug: Bug, servers: Rc<Servers>) -> String {
     let lasts = dice.millis(20_000, 40_000);
     let (links, copies, counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut nemesis = Nemesis { servers, dice, links, copies, counts };
-    let end = tokio::time::Instant::now() + lasts;
-    while tokio::time::Instant::now() < end {
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < lasts || (start.elapsed() < LASTS_MAX && history.counts().0 < ACKED_MIN) {
         tokio::time::sleep(nemesis.dice.millis(100, 1_500)).await;
-        if nemesis.dice.chance(40) {
+        // When time is up and too little was done, faults are to become fewer.
+        if nemesis.dice.chance(if start.elapsed() < lasts { 40 } else { 85 }) {
             nemesis.repair_one();
         } else {
             let event = nemesis.dice.pick(&events);
@@ -184,6 +202,11 @@ impl Nemesis {
     /// may be nowhere, or nobody may know that the disk is old.
     async fn another_disk(&mut self, event: Event, host: usize) {
         if event == Event::OldDisk && !self.copies.contains_key(&host) {
+            // A copy from when it was alone knows nobody who could tell it of what came later.
+            let is_alone = |node: MetaNode| node.id().is_some() && node.status().peers.len() < 2;
+            if self.servers.all[host].node().is_none_or(is_alone) {
+                return;
+            }
             let copy = self.servers.all[host].disk.borrow().fork(self.dice.bits());
             copy.crash(LossModel::KeepAll);
             self.copies.insert(host, copy);
@@ -195,9 +218,8 @@ impl Nemesis {
         tokio::time::sleep(Duration::from_secs(6)).await;
         let known = members(&self.servers);
         let well = |index: &usize| self.servers.all[*index].state.get() == State::Up;
-        let Some(number) = known.get(&host).copied().filter(|_| known.len() >= 3 && known.keys().all(well)) else {
-            return;
-        };
+        let is_safe = voters(&self.servers) >= MEMBERS_MIN && known.keys().all(well);
+        let Some(number) = known.get(&host).copied().filter(|_| is_safe) else { return };
         let disk = match event {
             Event::OldDisk => self.copies.remove(&host).unwrap_or_else(|| SimDisk::new(1)),
             _ => SimDisk::new(self.dice.bits()),
@@ -210,10 +232,10 @@ impl Nemesis {
         tokio::time::sleep(Duration::from_secs(4)).await;
         let server = &self.servers.all[host];
         tracing::info!(host = NAMES[host], number, state = ?server.state.get(), "has another disk");
-        if event == Event::OldDisk && server.state.get() != State::Refused {
-            return;
+        let is_member = server.node().is_some_and(|node| node.id() == Some(NodeId(number)));
+        if !is_member || server.state.get() == State::Refused {
+            replace(&self.servers, host, self.dice.bits()).await;
         }
-        replace(&self.servers, host, self.dice.bits()).await;
     }
 
     fn isolate(&mut self, host: usize, hold: bool) {
@@ -260,10 +282,10 @@ async fn replace(servers: &Servers, host: usize, seed: u64) {
         servers.wish(Wish::Disk(host, SimDisk::new(seed)));
     }
     let form = format!("httpAddr={}&force=true&tcpAddr={}:8089", admin(host), NAMES[host]);
-    operate(servers, "/remove", &form, 0).await;
+    operate(servers, "/remove", &form).await;
     servers.wish(Wish::Start(host));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    operate(servers, "/join", &format!("addr={}", admin(host)), 0).await;
+    operate(servers, "/join", &format!("addr={}", admin(host))).await;
 }
 
 /// Starts everything and waits until the cluster works: somebody leads, a change is decided, every member has it, and
@@ -286,6 +308,11 @@ pub async fn heal(servers: Rc<Servers>, history: Rc<History>) -> anyhow::Result<
                 replace(&servers, host, 7 + host as u64).await;
             }
             servers.wish(Wish::Start(host));
+        }
+        // Who was counted among the members and broke down before it knew has to be added again.
+        let waits = |host: &usize| servers.all[*host].node().is_some_and(|node| node.id().is_none());
+        if let Some(host) = members(&servers).into_keys().find(waits) {
+            operate(&servers, "/join", &format!("addr={}", admin(host))).await;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::{MetaNodeConfig, Program, Settings};
 use env::Env;
@@ -20,6 +21,9 @@ use crate::dice::Dice;
 
 /// Names of the hosts.
 pub const NAMES: [&str; 5] = ["m1", "m2", "m3", "m4", "m5"];
+
+/// How long a lease is good.
+pub const LEASE: Duration = Duration::from_secs(5);
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +149,7 @@ impl Servers {
                     if attempts > 50 || disk.is_off() {
                         return self.ended(&disk, server, &format!("does not start: {why}"));
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
         };
@@ -247,7 +251,9 @@ impl Servers {
 
 fn config(name: &str) -> anyhow::Result<MetaNodeConfig> {
     let text = format!(
-        "hostname = \"{name}\"\n[meta]\ndir = \"/var/meta\"\nbind-address = \":8089\"\nhttp-bind-address = \":8091\"\n"
+        "hostname = \"{name}\"\n[meta]\ndir = \"/var/meta\"\nbind-address = \":8089\"\nhttp-bind-address = \":8091\"\n\
+         lease-duration = \"{}s\"\n",
+        LEASE.as_secs()
     );
     let (settings, _) = Settings::read(Program::InfluxdMeta, "simulated.conf", &text)?;
     Ok(MetaNodeConfig::new(&settings, Some(name))?)

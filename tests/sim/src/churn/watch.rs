@@ -38,18 +38,28 @@ struct Election {
     as_it_was: Member,
 }
 
+/// An entry that was applied somewhere.
+#[derive(Clone, Copy, Debug)]
+struct Committed {
+    leader: Leader,
+    checksum: u32,
+    /// Under which leader it was committed, or under an earlier one: it may be older than the leader that commits it.
+    under: Leader,
+}
+
 #[derive(Debug, Default)]
 struct Model {
     members: BTreeMap<u64, Member>,
     /// By place and leader: contents, and the leader of the entry before.
     entries: BTreeMap<(u64, Leader), (u32, Option<Leader>)>,
     voters: BTreeMap<(u64, Leader), Vec<Vec<u64>>>,
-    committed: BTreeMap<u64, (Leader, u32)>,
+    committed: BTreeMap<u64, Committed>,
     states: BTreeMap<u64, u32>,
     elections: Vec<Election>,
     nodes: BTreeMap<u64, u128>,
     databases: BTreeMap<u64, String>,
     problem: Option<String>,
+    trace: u64,
 }
 
 /// Sees everything.
@@ -66,6 +76,11 @@ impl Watch {
         self.model().problem.clone()
     }
 
+    /// A number that differs when anything happened otherwise.
+    pub fn trace(&self) -> u64 {
+        self.model().trace
+    }
+
     /// Elections, and entries that were committed.
     pub fn counts(&self) -> (usize, usize) {
         let model = self.model();
@@ -78,6 +93,13 @@ impl Model {
         self.problem.get_or_insert(text);
     }
 
+    /// Something happened to a member.
+    fn note(&mut self, member: u64, kind: u64, place: (u64, u64, u64)) {
+        for number in [member, kind, place.0, place.1, place.2] {
+            self.trace = (self.trace ^ number).wrapping_mul(0x100_0000_01b3).rotate_left(23);
+        }
+    }
+
     fn member(&mut self, id: u64) -> &mut Member {
         self.members.entry(id).or_default()
     }
@@ -86,7 +108,7 @@ impl Model {
     fn memberships(&self, member: u64, index: u64) -> Vec<Vec<Vec<u64>>> {
         let log = self.members.get(&member).map(|member| &member.log);
         let has = |place: &(u64, Leader)| {
-            let committed = self.committed.get(&place.0).is_some_and(|(leader, _)| *leader == place.1);
+            let committed = self.committed.get(&place.0).is_some_and(|known| known.leader == place.1);
             committed || log.is_some_and(|log| log.get(&place.0) == Some(&place.1))
         };
         let known: Vec<_> = self.voters.iter().filter(|(place, _)| has(place)).collect();
@@ -103,8 +125,8 @@ impl Model {
 
     fn commit(&mut self, by: u64, index: u64, leader: Leader, checksum: u32) {
         if let Some(known) = self.committed.get(&index).copied() {
-            if known != (leader, checksum) {
-                self.wrong(format!("{by} applies {leader:?} at {index}, where {:?} was committed", known.0));
+            if (known.leader, known.checksum) != (leader, checksum) {
+                self.wrong(format!("{by} applies {leader:?} at {index}, where {:?} was committed", known.leader));
             }
             return;
         }
@@ -112,12 +134,14 @@ impl Model {
         if !memberships.is_empty() && !memberships.iter().any(|voters| self.is_held(voters, index, leader)) {
             self.wrong(format!("{by} applies {index} of {leader:?}, which no majority of {memberships:?} has"));
         }
-        let lacks = self.elections.iter().find(|later| later.vote > leader && !later.as_it_was.holds(index, leader));
+        let vote = self.member(by).vote;
+        let under = (vote.0, vote.1);
+        let lacks = self.elections.iter().find(|later| later.vote > under && !later.as_it_was.holds(index, leader));
         if let Some(later) = lacks {
             let text = format!("{:?} was elected without {index} of {leader:?}, which is committed", later.vote);
             self.wrong(text);
         }
-        self.committed.insert(index, (leader, checksum));
+        self.committed.insert(index, Committed { leader, checksum, under });
     }
 
     fn elected(&mut self, member: u64, vote: Leader) {
@@ -126,8 +150,8 @@ impl Model {
         }
         let as_it_was = self.members.get(&member).cloned().unwrap_or_default();
         let lacks =
-            self.committed.iter().find(|(index, (leader, _))| *leader < vote && !as_it_was.holds(**index, *leader));
-        if let Some((index, (leader, _))) = lacks {
+            self.committed.iter().find(|(index, known)| known.under < vote && !as_it_was.holds(**index, known.leader));
+        if let Some((index, Committed { leader, .. })) = lacks {
             let text = format!("{member} is elected as {vote:?} and lacks {index} of {leader:?}, which is committed");
             self.wrong(text);
         }
@@ -175,6 +199,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 impl RaftWitness for Watch {
     fn voted(&self, member: u64, vote: (u64, u64, bool)) {
         let mut model = self.model();
+        model.note(member, 1, (vote.0, vote.1, vote.2.into()));
         let known = model.member(member).vote;
         if vote < known {
             model.wrong(format!("{member} goes back from the vote {known:?} to {vote:?}"));
@@ -187,6 +212,7 @@ impl RaftWitness for Watch {
 
     fn appended(&self, member: u64, mark: LogMark) {
         let mut model = self.model();
+        model.note(member, 2, (mark.index, mark.leader.0, mark.checksum.into()));
         let place = (mark.index, mark.leader);
         let before = mark.index.checked_sub(1).and_then(|before| model.member(member).log.get(&before).copied());
         model.member(member).log.insert(mark.index, mark.leader);
@@ -208,9 +234,11 @@ impl RaftWitness for Watch {
 
     fn truncated(&self, member: u64, from: u64) {
         let mut model = self.model();
+        model.note(member, 3, (from, 0, 0));
         let gone = model.member(member).log.split_off(&from);
-        let committed =
-            gone.iter().find(|(index, leader)| model.committed.get(index).is_some_and(|(l, _)| l == *leader));
+        let committed = gone
+            .iter()
+            .find(|(index, leader)| model.committed.get(index).is_some_and(|known| known.leader == **leader));
         if let Some((index, leader)) = committed {
             let text = format!("{member} takes {index} of {leader:?} out of its log, which is committed");
             model.wrong(text);
@@ -219,13 +247,15 @@ impl RaftWitness for Watch {
 
     fn applied(&self, member: u64, mark: LogMark, data: &Data) {
         let mut model = self.model();
+        model.note(member, 4, (mark.index, mark.leader.0, mark.checksum.into()));
         model.commit(member, mark.index, mark.leader, mark.checksum);
         model.state(member, mark.index, data);
     }
 
     fn installed(&self, member: u64, index: u64, leader: (u64, u64), data: &Data) {
         let mut model = self.model();
-        if model.committed.get(&index).is_some_and(|(known, _)| *known != leader) {
+        model.note(member, 5, (index, leader.0, leader.1));
+        if model.committed.get(&index).is_some_and(|known| known.leader != leader) {
             model.wrong(format!("{member} gets a snapshot at {index} of {leader:?}, which is not what was committed"));
         }
         let one = model.member(member);
