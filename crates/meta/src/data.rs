@@ -80,7 +80,7 @@ impl fmt::Display for Incarnation {
 }
 
 /// A member of the cluster. It has at least one role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Also its number in Raft.
     pub id: NodeId,
@@ -95,7 +95,7 @@ pub struct Node {
 }
 
 /// Where a meta node is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MetaRole {
     /// `host:port` of the admin HTTP API (8091).
     pub http_addr: String,
@@ -104,7 +104,7 @@ pub struct MetaRole {
 }
 
 /// Where a data node is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataRole {
     /// `host:port` of the client API (8086).
     pub http_addr: String,
@@ -171,7 +171,7 @@ impl RetentionPolicy {
 }
 
 /// A span of time of one policy, cut into shards by series.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ShardGroup {
     /// Never used again.
     pub id: ShardGroupId,
@@ -233,7 +233,7 @@ impl ShardGroup {
 }
 
 /// The series of one group that share owners.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     /// Never used again.
     pub id: ShardId,
@@ -251,7 +251,7 @@ impl Shard {
 }
 
 /// A node that holds a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The node.
     pub node: NodeId,
@@ -261,7 +261,7 @@ pub struct Owner {
 }
 
 /// Where copies of incoming points are sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subscription {
     /// Unique in its policy.
     pub name: String,
@@ -272,7 +272,7 @@ pub struct Subscription {
 }
 
 /// Which destinations of a subscription get a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SubscriptionMode {
     /// Each one.
     All,
@@ -281,7 +281,7 @@ pub enum SubscriptionMode {
 }
 
 /// A query that runs by itself at intervals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContinuousQuery {
     /// Unique in its database.
     pub name: String,
@@ -290,7 +290,7 @@ pub struct ContinuousQuery {
 }
 
 /// Someone who may log in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct User {
     /// Unique.
     pub name: String,
@@ -308,7 +308,7 @@ pub struct User {
 pub type PermissionMap = BTreeMap<String, Permissions>;
 
 /// Permissions that several users have in common.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Role {
     /// Unique.
     pub name: String,
@@ -319,7 +319,7 @@ pub struct Role {
 }
 
 /// What a user may do in a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Privilege {
     /// Nothing any more, but the grant is still listed.
     None,

@@ -1,5 +1,8 @@
 //! What must hold for any bytes. The fuzzer calls these, and so do tests over its seeds.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use model::{MetaIndex, Timestamp};
 use stdx::varint;
 
@@ -9,6 +12,9 @@ use crate::codec::{
 };
 use crate::command::LeaderFacts;
 use crate::data::Data;
+use crate::digest::Digest;
+use crate::history::{Change, Changes, History};
+use crate::version::Version;
 
 /// Reads `data` as a snapshot. What is read is consistent and comes back the same.
 ///
@@ -41,6 +47,44 @@ pub fn fuzz_entries(data: &[u8]) {
         assert_eq!(state.validate(), Ok(()));
     }
     check_snapshot(&state);
+}
+
+/// Reads `data` as entries of the log, each behind its length, as a copy that follows gets them: as they are, and by way of
+/// a history that forgets soon. The copy becomes what the service has, or stays what it was.
+///
+/// # Panics
+/// When a promise of this crate is broken.
+pub fn fuzz_changes(data: &[u8]) {
+    const KEPT_BYTES: usize = 1_000;
+    let mut rest = data;
+    let mut service = Data::default();
+    let mut history = History::new(&service, KEPT_BYTES);
+    let mut copy = Version::of(Arc::default());
+    let mut index = 0;
+    let follow = |copy: &mut Version, service: &Data, history: &History| {
+        *copy = match history.since(copy.known()) {
+            Some(changes) => copy.after(&changes).expect("they lead on"),
+            None => Version::of(Arc::new(service.clone())),
+        };
+        assert_eq!(encode_snapshot(copy.data()), encode_snapshot(service), "a copy is what it is a copy of");
+        assert_eq!(copy.known().digest, Some(Digest::of(service)));
+    };
+    while let Some(entry) = varint::take_bytes(&mut rest) {
+        index += 1;
+        let entry = Bytes::copy_from_slice(entry);
+        let change = Change { index: MetaIndex(index), entry: entry.clone() };
+        let unchecked = Changes { changes: vec![change], digest: Digest::default() };
+        assert!(copy.after(&unchecked).is_err(), "the digest is that of nothing");
+        let Ok((facts, command)) = decode_entry(&entry) else { continue };
+        let before = service.clone();
+        let _ = service.apply(MetaIndex(index), &facts, &command);
+        history.push(&before, &service, entry);
+        assert!(history.bytes() <= KEPT_BYTES);
+        if index % 3 == 0 {
+            follow(&mut copy, &service, &history);
+        }
+    }
+    follow(&mut copy, &service, &history);
 }
 
 /// Reads `data` as the outcome of a command, and what was read again.
@@ -280,6 +324,17 @@ mod tests {
             ("rights", entries(&rights())),
         ];
         seeds::try_all("meta_entries", seeds::MANY, &made, fuzz_entries);
+    }
+
+    #[test]
+    fn changes_keep_the_promises() {
+        let made = [
+            ("definitions", entries(&definitions())),
+            ("members", entries(&members())),
+            ("policies", entries(&policies())),
+            ("rights", entries(&rights())),
+        ];
+        seeds::try_all("meta_changes", seeds::FEW, &made, fuzz_changes);
     }
 
     #[test]

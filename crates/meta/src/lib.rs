@@ -6,7 +6,8 @@
 //!
 //! In reading order: `data` (the records), `command` (what can be asked for), `apply` (what it does), `placement` (who
 //! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `permission`, `rule` and `rights` (who
-//! may do what), `validate` (what always holds), `codec` (bytes), `published` (the bytes of the reference).
+//! may do what), `validate` (what always holds), `codec` (bytes), `published` (the bytes of the reference), `digest` (one
+//! number for a state), `history` (the last changes, for copies that follow), `version` (such a copy).
 //!
 //! Invariants
 //! - The same log gives the same state on every node: no clock, no randomness, no unordered map. What depends on the
@@ -24,20 +25,26 @@ pub mod published;
 pub mod rule;
 
 mod apply;
+mod digest;
+mod history;
 mod lookup;
 mod rights;
 mod shard_index;
 mod span;
 mod validate;
+mod version;
 
 pub use command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
 pub use data::{
     ContinuousQuery, Data, DataRole, Database, DatabaseId, Incarnation, MetaRole, Node, Owner, PermissionMap,
     Privilege, RetentionPolicy, Role, Shard, ShardGroup, Subscription, SubscriptionMode, User,
 };
+pub use digest::Digest;
+pub use history::{Change, Changes, History, Known};
 pub use lookup::ShardPlace;
 pub use permission::{Permission, Permissions};
 pub use rights::{Rights, Who};
 pub use rule::{Access, AccessGrant, Matcher, Restriction, Rule, RuleSet, TagRule};
 pub use span::auto_shard_group_duration;
 pub use validate::Violation;
+pub use version::{NotApplied, Version};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{Pattern, TagFilter, TagTest, Tags};
 
 /// A name, or how it begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// This name.
     Exact(String),
@@ -59,7 +59,7 @@ fn begins_with(text: &str) -> Pattern {
 }
 
 /// A tag that a series must have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TagRule {
     /// Its key.
     pub key: String,
@@ -68,7 +68,7 @@ pub struct TagRule {
 }
 
 /// Which series a restriction or a grant is about, and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// The databases.
     pub database: Matcher,
@@ -106,7 +106,7 @@ impl Rule {
 }
 
 /// A rule that hides series from everybody but administrators.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Restriction {
     /// Never used again, for grants neither.
     pub id: u64,
@@ -115,7 +115,7 @@ pub struct Restriction {
 }
 
 /// A rule that lifts restrictions for some.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccessGrant {
     /// Never used again, for restrictions neither.
     pub id: u64,

@@ -5,8 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::codec::{decode_entry, decode_snapshot, encode_entry, encode_snapshot};
 use crate::data::{PermissionMap, Privilege, SubscriptionMode};
+use crate::digest::Digest;
+use crate::history::History;
 use crate::permission::Permissions;
 use crate::rule::{Matcher, Rule, TagRule};
+use crate::version::Version;
 
 fn name() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "c", "", "x/y"]).prop_map(str::to_owned)
@@ -194,5 +197,62 @@ proptest! {
             }
         }
         prop_assert_eq!(encode_snapshot(&one), encode_snapshot(&other));
+    }
+
+    /// Copies that ask now and then, and a service that forgets, starts again from a snapshot or receives one: whoever is
+    /// told changes has the state of the service, byte for byte, and everybody else is told everything.
+    #[test]
+    fn copies_that_follow_by_changes_are_equal(
+        commands in prop::collection::vec((command(), 0i64..200_000, 0u8..16), 1..60),
+        bytes_max in prop::sample::select(vec![0usize, 500, 3_000, 1 << 20]),
+    ) {
+        let mut service = Data::default();
+        let mut history = History::new(&service, bytes_max);
+        let mut saved = (service.clone(), Vec::new());
+        let mut copies = [0u8, 1, 2].map(|_| Version::of(Arc::default()));
+        let mut now = 0;
+        for (place, (command, minutes, event)) in commands.iter().enumerate() {
+            now += minutes * 60 * S / 10;
+            let facts = LeaderFacts { now: Timestamp(now), random: 5, shard_groups_max: 8 };
+            // Not every entry of a log is a command.
+            let index = MetaIndex(place as u64 * 2 + 1);
+            let entry = bytes::Bytes::from(encode_entry(&facts, command));
+            let before = service.clone();
+            let _ = service.apply(index, &facts, command);
+            history.push(&before, &service, entry.clone());
+            saved.1.push((index, entry));
+            prop_assert!(history.bytes() <= bytes_max);
+            match event {
+                // Takes a snapshot.
+                0 => saved = (decode_snapshot(&encode_snapshot(&service)).expect("written so"), Vec::new()),
+                // Starts with the last one, and with the log behind it.
+                1 => {
+                    service = saved.0.clone();
+                    history = History::new(&service, bytes_max);
+                    for (index, entry) in &saved.1 {
+                        let before = service.clone();
+                        let (facts, command) = decode_entry(entry).expect("written so");
+                        let _ = service.apply(*index, &facts, &command);
+                        history.push(&before, &service, entry.clone());
+                    }
+                }
+                // Receives one.
+                2 => history.restart(&service),
+                _ => {}
+            }
+            for (number, copy) in copies.iter_mut().enumerate() {
+                let asks = number == 0 || place % (5 * number) == 0;
+                if !asks || copy.data().index() == service.index() {
+                    continue;
+                }
+                *copy = match history.since(copy.known()) {
+                    Some(changes) => copy.after(&changes).expect("they lead on"),
+                    None => Version::of(Arc::new(decode_snapshot(&encode_snapshot(&service)).expect("written so"))),
+                };
+                prop_assert_eq!(encode_snapshot(copy.data()), encode_snapshot(&service));
+                prop_assert_eq!(copy.known().digest, Some(Digest::of(&service)));
+                prop_assert_eq!(copy.data().validate(), Ok(()));
+            }
+        }
     }
 }
