@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meta::codec::{decode_outcome, encode_command};
-use meta::{Command, Data};
-use meta_client::{BoxFuture, LinkError, MetaClient, MetaLink, Proposed};
-use model::MetaIndex;
+use meta::{Command, Known};
+use meta_client::{BoxFuture, LinkError, MetaClient, MetaLink, News, Proposed};
 use parking_lot::Mutex;
 use rpc::{CallError, Channels, Lane, call};
 use wire::v1;
 use wire::v1::propose_reply::Outcome;
 
-use crate::meta_endpoint::read_snapshot;
+use crate::meta_endpoint::from_wire;
 
 /// How long one member may take to decide.
 const PROPOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -158,33 +157,29 @@ fn unknown(error: &CallError) -> LinkError {
 }
 
 impl RemoteMeta {
-    /// Asks one member for metadata newer than `from`.
+    /// Asks one member for metadata newer than what is `known`.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn newer_at(
-        &self,
-        member: &str,
-        from: MetaIndex,
-        wait: Duration,
-    ) -> Result<Option<Arc<Data>>, LinkError> {
+    pub async fn ask(&self, member: &str, known: Known, wait: Duration) -> Result<v1::WatchReply, LinkError> {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-        let request = v1::WatchRequest { header: None, from_index: from.0, wait_ms };
+        let from_digest = known.digest.map(|digest| digest.0);
+        let request = v1::WatchRequest { header: None, from_index: known.index.0, wait_ms, from_digest };
         let reply = call(&self.channels, member, Lane::Control, wait + WATCH_GRACE, |mut peer| async move {
             peer.watch(request).await
         });
-        let reply = reply.await.map_err(|error| unknown(&error))?;
-        if reply.data.is_empty() { Ok(None) } else { read_snapshot(member, &reply.data).map(Some) }
+        reply.await.map_err(|error| unknown(&error))
     }
 }
 
 impl MetaLink for RemoteMeta {
-    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
+    fn newer<'a>(&'a self, known: Known, wait: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
         Box::pin(async move {
             let mut last = LinkError::Unavailable("no meta node is known".to_owned());
             for member in self.members() {
-                match self.newer_at(&member, from, wait).await {
-                    Ok(newer) => return Ok(newer),
+                let newer = self.ask(&member, known, wait).await;
+                match newer.and_then(|reply| from_wire(&member, reply)) {
+                    Ok(news) => return Ok(news),
                     Err(error) => last = error,
                 }
             }

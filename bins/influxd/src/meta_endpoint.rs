@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cluster::MetaEndpoint;
 use meta::codec::decode_snapshot;
-use meta::{Command, Data};
-use meta_client::{BoxFuture, LinkError, MetaLink, Proposed};
+use meta::{Change, Changes, Command, Data, Digest, Known};
+use meta_client::{BoxFuture, LinkError, MetaLink, News, Proposed};
 use meta_node::{MetaNode, ProposeError, RaftTransport, TransportError};
 use model::MetaIndex;
 use rpc::{CallError, Channels, Lane, call};
@@ -32,14 +32,14 @@ impl LocalMeta {
         LocalMeta { node, remote }
     }
 
-    /// The metadata as the leader has it now, if it is newer than `from`.
-    async fn newest(&self, from: MetaIndex) -> Result<Option<Arc<Data>>, LinkError> {
+    /// The metadata as the leader has it now, if it is newer than what is `known`.
+    async fn newest(&self, known: Known) -> Result<Newest, LinkError> {
         let leader = match self.node.ensure_linearizable().await {
-            Ok(data) => return Ok(Some(data).filter(|data| data.index() > from)),
+            Ok(data) => return Ok(Newest::Here(Some(data).filter(|data| data.index() > known.index))),
             Err(ProposeError::NotLeader(leader)) => leader,
             Err(_) => self.node.leader().ok_or_else(|| LinkError::Unavailable("no leader".to_owned()))?,
         };
-        self.remote.newer_at(&leader.http_addr, from, Duration::ZERO).await
+        self.remote.ask(&leader.http_addr, known, Duration::ZERO).await.map(Newest::There)
     }
 }
 
@@ -58,29 +58,36 @@ impl MetaEndpoint for LocalMeta {
         }
     }
 
-    async fn watch(&self, from: MetaIndex, wait: Duration) -> Result<Option<(MetaIndex, Bytes)>, String> {
+    async fn watch(&self, known: Known, wait: Duration) -> Result<Option<v1::WatchReply>, String> {
         if !wait.is_zero() {
-            return Ok(tokio::time::timeout(wait, self.node.snapshot_after(from)).await.ok());
+            return Ok(tokio::time::timeout(wait, self.node.news_after(known)).await.ok().map(to_wire));
         }
         // Whoever asks without patience wants to know what the leader knows.
-        let newest = tokio::time::timeout(NEWEST_TIMEOUT, self.newest(from)).await;
+        let newest = tokio::time::timeout(NEWEST_TIMEOUT, self.newest(known)).await;
         let newest = newest.map_err(|_| "the leader does not answer".to_owned())?.map_err(|error| error.to_string())?;
         Ok(match newest {
-            Some(data) => Some(self.node.encoded(data).await),
-            None => None,
+            Newest::Here(Some(data)) => Some(to_wire(self.node.news(known, data).await)),
+            Newest::Here(None) => None,
+            // Passed on as it is.
+            Newest::There(reply) => Some(reply),
         })
     }
 }
 
 impl MetaLink for LocalMeta {
-    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
+    fn newer<'a>(&'a self, known: Known, wait: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
+        // One state serves the member and the copy.
+        let here = |data| News::Document { data, bytes: 0 };
         Box::pin(async move {
             if wait.is_zero() {
-                return self.newest(from).await;
+                return match self.newest(known).await? {
+                    Newest::Here(data) => Ok(data.map(here)),
+                    Newest::There(reply) => from_wire("the leader", reply),
+                };
             }
             let mut versions = self.node.subscribe();
-            let newer = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > from)).await;
-            Ok(newer.ok().and_then(Result::ok).map(|data| Arc::clone(&data)))
+            let newer = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > known.index)).await;
+            Ok(newer.ok().and_then(Result::ok).map(|data| here(Arc::clone(&data))))
         })
     }
 
@@ -135,10 +142,45 @@ impl RaftTransport for RaftOverRpc {
     }
 }
 
-/// Reads a snapshot that a peer sent.
+/// Where the newest metadata was found.
+enum Newest {
+    /// This member leads.
+    Here(Option<Arc<Data>>),
+    /// What the leader said.
+    There(v1::WatchReply),
+}
+
+fn to_wire(news: meta_node::News) -> v1::WatchReply {
+    match news {
+        meta_node::News::Document { index, bytes } => {
+            v1::WatchReply { index: index.0, data: bytes, ..Default::default() }
+        }
+        meta_node::News::Changes(Changes { changes, digest }) => v1::WatchReply {
+            index: changes.last().map_or(0, |change| change.index.0),
+            changes: changes
+                .into_iter()
+                .map(|Change { index, entry }| v1::MetaChange { index: index.0, entry })
+                .collect(),
+            digest: digest.0,
+            ..Default::default()
+        },
+    }
+}
+
+/// Reads what a peer said of newer metadata.
 ///
 /// # Errors
 /// When it cannot be read; the text names the peer.
-pub(crate) fn read_snapshot(peer: &str, bytes: &[u8]) -> Result<Arc<Data>, LinkError> {
-    decode_snapshot(bytes).map(Arc::new).map_err(|error| LinkError::Unavailable(format!("{peer}: {error}")))
+pub(crate) fn from_wire(peer: &str, reply: v1::WatchReply) -> Result<Option<News>, LinkError> {
+    if !reply.changes.is_empty() {
+        let changes = reply.changes.into_iter();
+        let changes = changes.map(|change| Change { index: MetaIndex(change.index), entry: change.entry }).collect();
+        return Ok(Some(News::Changes(Changes { changes, digest: Digest(reply.digest) })));
+    }
+    if reply.data.is_empty() {
+        return Ok(None);
+    }
+    let read = decode_snapshot(&reply.data);
+    let data = read.map_err(|error| LinkError::Unavailable(format!("{peer}: {error}")))?;
+    Ok(Some(News::Document { data: Arc::new(data), bytes: reply.data.len() }))
 }

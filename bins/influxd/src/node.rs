@@ -146,6 +146,10 @@ impl Node {
         };
         let meta = MetaClient::open(env.clone(), config.meta_dir.join(CLIENT_FILE), link)?;
         remote.follow(&meta);
+        meta.show_metrics(&metrics);
+        if let Some(node) = &meta_node {
+            node.show_metrics(&metrics);
+        }
 
         // Peers and joining nodes are answered before this node is a member.
         let endpoint = local_meta.map(|local| local as Arc<dyn MetaEndpoint>);

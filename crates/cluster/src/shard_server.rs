@@ -11,6 +11,7 @@ use bytes::Bytes;
 use env::Env;
 use futures_util::Stream;
 use hinted_handoff::Queues;
+use meta::{Digest, Known};
 use meta_client::MetaClient;
 use model::{MetaIndex, NodeId, ShardId, Stamp, TagFilter, Timestamp};
 use plan::rewrite::SeriesStatement;
@@ -41,9 +42,9 @@ pub trait MetaEndpoint: Send + Sync + std::fmt::Debug {
     async fn raft(&self, message: Bytes) -> Result<Bytes, String>;
     /// Decides a command.
     async fn propose(&self, command: Bytes) -> v1::propose_reply::Outcome;
-    /// The metadata when it is newer than `from`, as soon as it is; `None` after `wait`. Without any patience the answer
-    /// is what the leader knows, or an error when there is none.
-    async fn watch(&self, from: MetaIndex, wait: Duration) -> Result<Option<(MetaIndex, Bytes)>, String>;
+    /// Metadata newer than `known`, whole or as changes, as soon as there is some; `None` after `wait`. Without any
+    /// patience the answer is what the leader knows, or an error when there is none. The header is left to the caller.
+    async fn watch(&self, known: Known, wait: Duration) -> Result<Option<v1::WatchReply>, String>;
 }
 
 /// What the node has once it is a member.
@@ -184,9 +185,9 @@ impl Peer for ShardServer {
         let request = request.into_inner();
         self.note(request.header.as_ref());
         let wait = Duration::from_millis(u64::from(request.wait_ms)).min(WATCH_WAIT_MAX);
-        let newer = endpoint.watch(MetaIndex(request.from_index), wait).await.map_err(Status::unavailable)?;
-        let (index, data) = newer.map_or((0, Bytes::new()), |(index, data)| (index.0, data));
-        Ok(Response::new(v1::WatchReply { header: self.header(), index, data }))
+        let known = Known { index: MetaIndex(request.from_index), digest: request.from_digest.map(Digest) };
+        let newer = endpoint.watch(known, wait).await.map_err(Status::unavailable)?;
+        Ok(Response::new(v1::WatchReply { header: self.header(), ..newer.unwrap_or_default() }))
     }
 
     async fn write_shard(

@@ -1,11 +1,14 @@
 //! A node's cached copy of the metadata, and the way to propose a change.
 //!
-//! Readers take an `Arc<Data>` without a lock; it is replaced whole when a newer version arrives. `snapshot` keeps it on
-//! the disk, so that a node starts with what it knew; `link` is how the metadata service is reached, in this process or
-//! over the network; `propose` has a command decided and waits until this copy has its effect.
+//! Readers take an `Arc<Data>` without a lock; it is replaced when a newer version arrives, which shares what is the same
+//! with the one before. What arrives is usually the changes alone. When they do not lead from the copy to the state of the
+//! service, by its digest, the whole is asked for. `snapshot` keeps the copy on the disk, so that a node starts with what it
+//! knew; `link` is how the metadata service is reached, in this process or over the network; `propose` has a command decided
+//! and waits until this copy has its effect.
 //!
 //! Invariants
 //! - The copy never goes backwards, also across restarts.
+//! - A copy that followed by changes is what the service has, byte for byte.
 //! - Who had a command decided sees its effect in `data()` afterwards.
 //! - Reading never waits for the metadata service.
 
@@ -22,13 +25,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use env::Env;
-use meta::Data;
+use meta::{Changes, Data, Known, Version};
 use model::MetaIndex;
+use telemetry::{Counter, Metrics};
 use tokio::sync::{Mutex, watch};
 
-pub use link::{BoxFuture, LinkError, MetaLink, Proposed};
+pub use link::{BoxFuture, LinkError, MetaLink, News, Proposed};
 pub use propose::ProposeError;
 pub use snapshot::{OpenError, check};
+
+use snapshot::Disk;
 
 /// How long one question for newer metadata waits at the service. When nothing came, the leader is asked: the member that
 /// we wait at may be cut off from it, and a copy must not be older than 2 s while a leader can be reached.
@@ -46,17 +52,37 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct MetaClient {
     env: Env,
-    file: PathBuf,
-    data: ArcSwap<Data>,
-    /// The index of `data`, for those who wait for a newer one.
+    current: ArcSwap<Version>,
+    /// The index of `current`, for those who wait for a newer one.
     index: watch::Sender<MetaIndex>,
     link: Arc<dyn MetaLink>,
-    /// Held while a version is written to the disk; the index that is there.
-    persisted: Mutex<MetaIndex>,
+    /// Held from looking at the present version until a newer one is on the disk and in its place.
+    installing: Mutex<()>,
+    /// Held while a version is written, also when nobody waits for that any more.
+    disk: Arc<Mutex<Disk>>,
+    stats: Stats,
     /// How many questions `refresh` has begun to ask.
     questions: AtomicU64,
     /// Held while `refresh` asks: the number of the last question and when it was asked.
     asked: Mutex<Option<Question>>,
+}
+
+/// Counts what arrived.
+#[derive(Clone, Debug, Default)]
+struct Stats {
+    changes: Counter,
+    documents: Counter,
+    bytes: Counter,
+    refused: Counter,
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// There is nothing newer.
+    Nothing,
+    /// Something newer was taken, or refused.
+    Something,
 }
 
 /// A question for newer metadata that is over.
@@ -75,15 +101,16 @@ impl MetaClient {
     /// # Errors
     /// When the file is there and cannot be read, or is damaged or newer than this release.
     pub fn open(env: Env, file: PathBuf, link: Arc<dyn MetaLink>) -> Result<Arc<MetaClient>, OpenError> {
-        let data = snapshot::load(&env, &file)?.unwrap_or_default();
+        let (disk, data) = Disk::open(&env, file)?;
         let index = data.index();
         Ok(Arc::new(MetaClient {
             env,
-            file,
-            data: ArcSwap::from_pointee(data),
+            current: ArcSwap::from_pointee(Version::of(Arc::new(data))),
             index: watch::channel(index).0,
             link,
-            persisted: Mutex::new(index),
+            installing: Mutex::new(()),
+            disk: Arc::new(Mutex::new(disk)),
+            stats: Stats::default(),
             questions: AtomicU64::new(0),
             asked: Mutex::new(None),
         }))
@@ -91,7 +118,16 @@ impl MetaClient {
 
     /// The metadata as far as this node knows it.
     pub fn data(&self) -> Arc<Data> {
-        self.data.load_full()
+        Arc::clone(self.current.load().data())
+    }
+
+    /// Has what arrived printed with other metrics.
+    pub fn show_metrics(&self, metrics: &Metrics) {
+        let Stats { changes, documents, bytes, refused } = &self.stats;
+        metrics.register("meta_changes_received", "Changes of the metadata that arrived alone", changes);
+        metrics.register("meta_documents_received", "Times that all of the metadata arrived", documents);
+        metrics.register("meta_news_received_bytes", "Bytes of both", bytes);
+        metrics.register("meta_changes_refused", "Answers whose changes did not lead to what the service has", refused);
     }
 
     /// Tells of newer versions.
@@ -102,7 +138,7 @@ impl MetaClient {
     /// Puts a version in place if it is newer than the present one, on the disk first. Metadata of another cluster is
     /// refused.
     pub async fn install(&self, data: Arc<Data>) {
-        let mut persisted = self.persisted.lock().await;
+        let _once = self.installing.lock().await;
         let present = self.data();
         if data.index() <= present.index() {
             return;
@@ -111,16 +147,72 @@ impl MetaClient {
             tracing::error!(ours = present.cluster_id(), theirs = data.cluster_id(), "metadata of another cluster");
             return;
         }
-        let (env, file, copy) = (self.env.clone(), self.file.clone(), Arc::clone(&data));
-        let saved = self.env.blocking(move || snapshot::save(&env, &file, &copy)).await;
-        match saved {
-            Ok(()) => *persisted = data.index(),
-            // The node goes on with what it knows; after a restart it starts with the older copy and asks.
-            Err(error) => tracing::warn!(%error, file = %self.file.display(), "metadata was not saved"),
+        let mut disk = Arc::clone(&self.disk).lock_owned().await;
+        let version = self.env.blocking(move || {
+            disk.save(&data);
+            Version::of(data)
+        });
+        self.replace(version.await);
+    }
+
+    /// Puts what comes of `changes` in place, on the disk first. `false`: they do not lead on from the present version.
+    async fn follow(&self, changes: Changes) -> bool {
+        let _once = self.installing.lock().await;
+        let present = self.current.load_full();
+        let mut disk = Arc::clone(&self.disk).lock_owned().await;
+        let version = self.env.blocking(move || {
+            let version = present.after(&changes)?;
+            disk.save(version.data());
+            Ok::<_, meta::NotApplied>(version)
+        });
+        match version.await {
+            Ok(version) => {
+                self.replace(version);
+                true
+            }
+            Err(error) => {
+                self.stats.refused.inc();
+                tracing::warn!(%error, "changes of the metadata do not lead on, all of it is asked for");
+                false
+            }
         }
-        let index = data.index();
-        self.data.store(data);
-        self.index.send_replace(index);
+    }
+
+    fn replace(&self, version: Version) {
+        let index = version.data().index();
+        self.current.store(Arc::new(version));
+        self.index.send_if_modified(|known| std::mem::replace(known, index) < index);
+    }
+
+    /// Asks the service once and takes what it has.
+    async fn ask(&self, wait: Duration, within: Duration) -> Result<Asked, LinkError> {
+        let mut known = self.current.load().known();
+        loop {
+            let Ok(newer) = tokio::time::timeout(within, self.link.newer(known, wait)).await else {
+                return Err(LinkError::Unavailable("no answer in time".to_owned()));
+            };
+            let Some(news) = newer? else { return Ok(Asked::Nothing) };
+            match news {
+                News::Document { data, bytes } => {
+                    // What is of this process did not arrive.
+                    self.stats.documents.inc_by(u64::from(bytes > 0));
+                    self.stats.bytes.inc_by(bytes as u64);
+                    self.install(data).await;
+                    return Ok(Asked::Something);
+                }
+                News::Changes(_) if known.digest.is_none() => {
+                    return Err(LinkError::Unavailable("changes that were not asked for".to_owned()));
+                }
+                News::Changes(changes) => {
+                    self.stats.changes.inc_by(changes.changes.len() as u64);
+                    self.stats.bytes.inc_by(changes.bytes() as u64);
+                    if self.follow(changes).await {
+                        return Ok(Asked::Something);
+                    }
+                    known = Known::whole(self.data().index());
+                }
+            }
+        }
     }
 
     /// Waits until the copy is at least at `index`, and asks the service when it does not come by itself; tells whether it
@@ -160,20 +252,10 @@ impl MetaClient {
         }
         let number = self.questions.fetch_add(1, Ordering::AcqRel) + 1;
         let at = self.env.monotonic();
-        let from = self.data().index();
-        let answered = match tokio::time::timeout(REFRESH_TIMEOUT, self.link.newer(from, Duration::ZERO)).await {
-            Ok(Ok(newer)) => {
-                if let Some(data) = newer {
-                    self.install(data).await;
-                }
-                true
-            }
-            Ok(Err(error)) => {
+        let answered = match self.ask(Duration::ZERO, REFRESH_TIMEOUT).await {
+            Ok(_) => true,
+            Err(error) => {
                 tracing::debug!(%error, "the metadata service was not asked");
-                false
-            }
-            Err(_) => {
-                tracing::debug!("the metadata service did not answer in time");
                 false
             }
         };
@@ -184,9 +266,9 @@ impl MetaClient {
     /// Follows the metadata service, for ever.
     pub async fn run(self: Arc<Self>) {
         loop {
-            match self.link.newer(self.data().index(), WATCH_WAIT).await {
-                Ok(Some(data)) => self.install(data).await,
-                Ok(None) => {
+            match self.ask(WATCH_WAIT, Duration::MAX).await {
+                Ok(Asked::Something) => {}
+                Ok(Asked::Nothing) => {
                     self.refresh().await;
                 }
                 Err(error) => {

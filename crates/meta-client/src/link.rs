@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use meta::{Command, Data, Rejection, Reply};
+use meta::{Changes, Command, Data, Known, Rejection, Reply};
 use model::MetaIndex;
 
 /// A future behind a trait object.
@@ -19,6 +19,20 @@ pub struct Proposed {
     pub outcome: Result<Reply, Rejection>,
     /// A copy of at least this index has its effect.
     pub index: MetaIndex,
+}
+
+/// Newer metadata.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// All of it.
+    Document {
+        /// The metadata.
+        data: Arc<Data>,
+        /// Bytes that came over the network; 0 for what is of this process.
+        bytes: usize,
+    },
+    /// What leads on from the version that was named.
+    Changes(Changes),
 }
 
 /// Why the service gave no answer.
@@ -34,8 +48,8 @@ pub enum LinkError {
 
 /// The way to the metadata service. It follows the leader by itself.
 pub trait MetaLink: Send + Sync + Debug {
-    /// A version newer than `from` as soon as there is one; `None` when there was none for `wait`.
-    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>>;
+    /// Metadata newer than `known` as soon as there is some; `None` when there was none for `wait`.
+    fn newer<'a>(&'a self, known: Known, wait: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>>;
 
     /// Has a command decided, in one attempt.
     fn propose<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Proposed, LinkError>>;

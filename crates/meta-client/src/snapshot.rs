@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use env::Env;
 use meta::Data;
 use meta::codec::{CodecError, decode_snapshot, encode_snapshot};
+use model::MetaIndex;
 
 /// First bytes of the file, before the version.
 const MAGIC: &[u8; 7] = b"MSMETAC";
@@ -69,6 +70,35 @@ pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
     }
     let bytes = env.fs().read(file).map_err(io)?;
     decode(file, &bytes).map(Some)
+}
+
+/// The place where the copy is kept.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    env: Env,
+    file: PathBuf,
+    /// The version that is there.
+    index: MetaIndex,
+}
+
+impl Disk {
+    /// The place and what is there, if that is anything.
+    pub(crate) fn open(env: &Env, file: PathBuf) -> Result<(Disk, Data), OpenError> {
+        let data = load(env, &file)?.unwrap_or_default();
+        Ok((Disk { env: env.clone(), file, index: data.index() }, data))
+    }
+
+    /// Keeps `data` if it is newer than what is there. When the disk refuses, the node goes on with what it knows; after a
+    /// restart it starts with the older copy and asks.
+    pub(crate) fn save(&mut self, data: &Data) {
+        if data.index() <= self.index {
+            return;
+        }
+        match save(&self.env, &self.file, data) {
+            Ok(()) => self.index = data.index(),
+            Err(error) => tracing::warn!(%error, file = %self.file.display(), "metadata was not saved"),
+        }
+    }
 }
 
 /// Replaces the copy in `file`.

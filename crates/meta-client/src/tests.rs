@@ -1,8 +1,11 @@
 //! What the copy promises, against a metadata service that is a field in a struct.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use meta::{Command, LeaderFacts, PolicySpec, Rejection, Reply};
+use bytes::Bytes;
+use meta::codec::{encode_entry, encode_snapshot};
+use meta::{Command, History, LeaderFacts, PolicySpec, Rejection, Reply};
 use model::Timestamp;
 use parking_lot::Mutex;
 
@@ -12,6 +15,9 @@ use super::*;
 #[derive(Debug)]
 struct Service {
     data: watch::Sender<Arc<Data>>,
+    history: Mutex<History>,
+    /// Whether the next answer with changes lacks one.
+    is_damaged: AtomicBool,
     /// How many calls fail before one is answered.
     failures: Mutex<usize>,
     failure: Mutex<LinkError>,
@@ -22,14 +28,18 @@ impl Service {
     fn new() -> Arc<Service> {
         let data = watch::channel(Arc::new(Data::default())).0;
         let failure = Mutex::new(LinkError::Unavailable("no leader".to_owned()));
-        Arc::new(Service { data, failures: Mutex::new(0), failure, asked: Mutex::new(0) })
+        let history = Mutex::new(History::new(&Data::default(), 10_000));
+        let is_damaged = AtomicBool::new(false);
+        Arc::new(Service { data, history, is_damaged, failures: Mutex::new(0), failure, asked: Mutex::new(0) })
     }
 
     fn decide(&self, command: &Command) -> Proposed {
-        let mut data = Data::clone(&self.data.borrow());
+        let before = Data::clone(&self.data.borrow());
+        let mut data = before.clone();
         let index = MetaIndex(data.index().0 + 1);
         let facts = LeaderFacts { now: Timestamp(0), random: 7, shard_groups_max: 0 };
         let outcome = data.apply(index, &facts, command);
+        self.history.lock().push(&before, &data, Bytes::from(encode_entry(&facts, command)));
         self.data.send_replace(Arc::new(data));
         Proposed { outcome, index }
     }
@@ -46,16 +56,25 @@ impl Service {
 }
 
 impl MetaLink for Service {
-    fn newer<'a>(&'a self, from: MetaIndex, wait: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
+    fn newer<'a>(&'a self, known: Known, wait: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
         Box::pin(async move {
             self.fails()?;
             let mut versions = self.data.subscribe();
-            let newer = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > from)).await;
+            // Whether it came in time is seen below.
+            let _ = tokio::time::timeout(wait, versions.wait_for(|data| data.index() > known.index)).await;
             let now = Arc::clone(&self.data.borrow());
-            Ok(match newer {
-                Ok(Ok(data)) => Some(Arc::clone(&data)),
-                _ => (now.index() > from).then_some(now),
-            })
+            if now.index() <= known.index {
+                return Ok(None);
+            }
+            Ok(Some(match self.history.lock().since(known) {
+                Some(mut changes) => {
+                    if self.is_damaged.swap(false, Ordering::SeqCst) {
+                        changes.changes.remove(0);
+                    }
+                    News::Changes(changes)
+                }
+                None => News::Document { bytes: encode_snapshot(&now).len(), data: now },
+            }))
         })
     }
 
@@ -178,6 +197,81 @@ async fn a_version_that_does_not_come_by_itself_is_asked_for() {
     service.decide(&create("telemetry"));
     assert!(client.wait_for(MetaIndex(1), Duration::from_secs(5)).await, "nobody follows, but the leader has it");
     assert!(!client.wait_for(MetaIndex(9), Duration::from_secs(5)).await);
+}
+
+/// Changes, documents and refused answers that a copy has seen.
+fn seen(client: &MetaClient) -> (u64, u64, u64) {
+    let Stats { changes, documents, bytes: _, refused } = &client.stats;
+    (changes.get(), documents.get(), refused.get())
+}
+
+#[tokio::test]
+async fn a_copy_follows_by_changes_and_falls_back_to_the_whole() {
+    let (dir, service) = (tempfile::tempdir().expect("a directory"), Service::new());
+    let client = open(dir.path(), &service);
+    let is_equal = |client: &MetaClient| {
+        assert_eq!(encode_snapshot(&client.data()), encode_snapshot(&service.data.borrow()));
+    };
+    for name in ["a", "b", "c"] {
+        service.decide(&create(name));
+        assert!(client.refresh().await);
+        is_equal(&client);
+    }
+    assert_eq!(seen(&client), (3, 0, 0));
+
+    // Several at once; and again after a restart, from what is on the disk.
+    drop(client);
+    let client = open(dir.path(), &service);
+    ["d", "e"].iter().for_each(|name| drop(service.decide(&create(name))));
+    assert!(client.refresh().await);
+    is_equal(&client);
+    assert_eq!(seen(&client), (2, 0, 0));
+
+    // An answer that does not lead to what the service has is not believed.
+    ["f", "g"].iter().for_each(|name| drop(service.decide(&create(name))));
+    service.is_damaged.store(true, Ordering::SeqCst);
+    assert!(client.refresh().await);
+    is_equal(&client);
+    assert_eq!(seen(&client), (3, 1, 1));
+
+    // Too far behind.
+    let query = |number| Command::CreateContinuousQuery {
+        database: "a".to_owned(),
+        name: format!("cq{number}"),
+        query: "x".repeat(3_000),
+    };
+    (0..5).for_each(|number| drop(service.decide(&query(number))));
+    assert!(client.refresh().await);
+    is_equal(&client);
+    assert_eq!(seen(&client), (3, 2, 1));
+    service.decide(&create("h"));
+    assert!(client.refresh().await);
+    is_equal(&client);
+    assert_eq!(seen(&client), (4, 2, 1), "and by changes again");
+}
+
+#[tokio::test]
+async fn changes_that_were_not_asked_for_are_refused() {
+    /// Always answers with changes.
+    #[derive(Debug)]
+    struct Stubborn;
+    impl MetaLink for Stubborn {
+        fn newer<'a>(&'a self, _: Known, _: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
+            let change = meta::Change { index: MetaIndex(9), entry: Bytes::from_static(b"what?") };
+            let changes = Changes { changes: vec![change], digest: meta::Digest(1) };
+            Box::pin(async move { Ok(Some(News::Changes(changes))) })
+        }
+
+        fn propose<'a>(&'a self, _: &'a Command) -> BoxFuture<'a, Result<Proposed, LinkError>> {
+            Box::pin(async { Err(LinkError::Unavailable("no leader".to_owned())) })
+        }
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let link: Arc<dyn MetaLink> = Arc::new(Stubborn);
+    let client = MetaClient::open(Env::real(), dir.path().join("client.meta"), link).expect("a copy");
+    assert!(!client.refresh().await, "nobody has answered that");
+    assert_eq!(client.data().index(), MetaIndex(0));
+    assert_eq!(seen(&client), (1, 0, 1));
 }
 
 #[tokio::test]

@@ -48,7 +48,12 @@ pub struct MetaConfig {
     pub witness: Option<Arc<dyn RaftWitness>>,
     /// Entries of the log between two snapshots; at least 1. Twice as many stay in the log behind a snapshot.
     pub snapshot_entries: u64,
+    /// About how many bytes of changes are kept in memory for nodes that follow by them.
+    pub changes_bytes_max: usize,
 }
+
+/// About how many bytes of changes a meta node keeps: thousands of them.
+pub const CHANGES_BYTES_MAX: usize = 1 << 20;
 
 /// How others are called: with TLS or without.
 #[derive(Clone, Debug)]
@@ -80,6 +85,7 @@ impl MetaConfig {
             shard_groups_max: 10_000,
             witness: None,
             snapshot_entries: 1_000,
+            changes_bytes_max: CHANGES_BYTES_MAX,
         }
     }
 }

@@ -39,7 +39,7 @@ mod snapshots;
 pub use announcements::Announcement;
 pub use config::{Dialers, MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
-pub use node::{Leader, MetaNode, MetaStatus, ProposeError, StartError};
+pub use node::{Leader, MetaNode, MetaStatus, News, ProposeError, StartError};
 pub use operate::{Enter, HeldShard, Leave};
 pub use raft::{LogMark, RaftWitness};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

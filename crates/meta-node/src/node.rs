@@ -1,5 +1,6 @@
 //! One member of the metadata service.
 
+mod news;
 mod older_copy;
 mod stand;
 mod tend;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::{DirLock, Env, TaskHandle};
 use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, encode_snapshot};
-use meta::{Command, Data, Incarnation, LeaderFacts, Rejection, Reply};
+use meta::{Command, Data, History, Incarnation, LeaderFacts, Rejection, Reply};
 use model::{MetaIndex, NodeId, Timestamp};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
 use openraft::raft::AppendEntriesResponse;
@@ -35,6 +36,8 @@ use crate::raft::{
 use crate::snapshots::SnapshotDir;
 use crate::transport::RaftTransport;
 
+pub use self::news::News;
+use self::news::Stats;
 use self::stand::Sight;
 pub use crate::raft::{RestoreError, StoreError};
 
@@ -73,6 +76,9 @@ pub(crate) struct Inner {
     /// Held during a change of Raft's membership: openraft leaves it to us that there is one at a time.
     pub(crate) membership: tokio::sync::Mutex<()>,
     data: watch::Sender<Arc<Data>>,
+    /// What led to the present version. Nothing is awaited while it is held.
+    history: Arc<Mutex<History>>,
+    stats: Stats,
     encoded: tokio::sync::Mutex<Option<(MetaIndex, Bytes)>>,
     failure: watch::Sender<Option<String>>,
     /// The leader said that this node is no member any more.
@@ -257,6 +263,7 @@ impl MetaNode {
         let sight = Sight::new(env.monotonic());
         let plain = || Dialers { to_meta: env.clone().into(), to_data: env.clone().into() };
         let dialers = config.dialers.clone().unwrap_or_else(plain);
+        let history = Arc::new(Mutex::new(History::new(&Data::default(), config.changes_bytes_max)));
         let node = MetaNode(Arc::new(Inner {
             env,
             config,
@@ -270,6 +277,8 @@ impl MetaNode {
             entering: tokio::sync::Mutex::new(()),
             membership: tokio::sync::Mutex::new(()),
             data: watch::Sender::new(Arc::new(Data::default())),
+            history,
+            stats: Stats::default(),
             encoded: tokio::sync::Mutex::new(None),
             failure: watch::Sender::new(None),
             dropped: watch::Sender::new(false),
@@ -741,7 +750,7 @@ impl MetaNode {
             self.remember(member).await?;
         }
         let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
-        let machine = Machine::restore(env, snapshots, self.0.data.clone()).await?;
+        let machine = Machine::restore(env, snapshots, Arc::clone(&self.0.history), self.0.data.clone()).await?;
         let machine = machine.watched(id.0, config.witness.clone());
         let peers = Arc::new(Peers {
             transport: Arc::clone(&self.0.transport),

@@ -69,6 +69,7 @@ mod tests {
             fields: vec![v1::FieldSchema { name: b"idle".as_slice().into(), types: vec![1, 2].into() }],
             tag_keys: vec![b"host".as_slice().into()],
         };
+        let changes = vec![v1::MetaChange { index: 8, entry: b"\x01entry".as_slice().into() }];
         let made = [
             ("raft_request", seed(0, &v1::RaftRequest { message: b"\x01append".as_slice().into() })),
             ("raft_reply", seed(1, &v1::RaftReply { message: b"\x01refused".as_slice().into() })),
@@ -77,8 +78,21 @@ mod tests {
                 "propose_reply",
                 seed(3, &v1::ProposeReply { header, outcome: Some(v1::propose_reply::Outcome::Accepted(accepted)) }),
             ),
-            ("watch_request", seed(4, &v1::WatchRequest { header, from_index: 6, wait_ms: 10_000 })),
-            ("watch_reply", seed(5, &v1::WatchReply { header, index: 8, data: b"\x01data".as_slice().into() })),
+            (
+                "watch_request",
+                seed(4, &v1::WatchRequest { header, from_index: 6, wait_ms: 10_000, from_digest: Some(9) }),
+            ),
+            (
+                "watch_reply",
+                seed(
+                    5,
+                    &v1::WatchReply { header, index: 8, data: b"\x01data".as_slice().into(), ..Default::default() },
+                ),
+            ),
+            (
+                "watch_reply_changes",
+                seed(5, &v1::WatchReply { header, index: 8, changes, digest: 4, ..Default::default() }),
+            ),
             (
                 "write_request",
                 seed(

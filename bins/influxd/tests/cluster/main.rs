@@ -5,6 +5,7 @@
 
 mod directories;
 mod keys;
+mod metadata;
 mod rights;
 mod security;
 mod users;

@@ -21,8 +21,8 @@ use env::{Env, TaskHandle};
 use hinted_handoff::Queues;
 use influxql::Params;
 use login::Logins;
-use meta::{Command, Data, Incarnation, LeaderFacts};
-use meta_client::{BoxFuture, LinkError, MetaClient, MetaLink, Proposed};
+use meta::{Command, Data, Incarnation, Known, LeaderFacts};
+use meta_client::{BoxFuture, LinkError, MetaClient, MetaLink, News, Proposed};
 use model::result::Value;
 use model::{Batch, ConsistencyLevel, FieldValue, MetaIndex, NodeId, ShardId, Stamp, Tags, TimeRange, Timestamp};
 use parking_lot::Mutex;
@@ -75,11 +75,11 @@ impl Link {
 }
 
 impl MetaLink for Link {
-    fn newer<'a>(&'a self, from: MetaIndex, _: Duration) -> BoxFuture<'a, Result<Option<Arc<Data>>, LinkError>> {
+    fn newer<'a>(&'a self, known: Known, _: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
         Box::pin(async move {
             self.check()?;
             let data = self.service.data();
-            Ok((data.index() > from).then(|| Arc::new(data)))
+            Ok((data.index() > known.index).then(|| News::Document { data: Arc::new(data), bytes: 0 }))
         })
     }
 

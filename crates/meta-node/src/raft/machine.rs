@@ -6,16 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::Env;
 use meta::codec::{CodecError, decode_entry, decode_snapshot, encode_snapshot};
-use meta::{Data, Reply};
+use meta::{Data, History, Reply};
 use model::MetaIndex;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     BasicNode, Entry, EntryPayload, LogId, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError, StorageIOError,
     StoredMembership,
 };
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::types::{Applied, TypeConfig};
+use super::types::{Applied, LogCommand, TypeConfig};
 use super::witness::{self, RaftWitness};
 use crate::snapshots::SnapshotDir;
 
@@ -25,6 +26,8 @@ pub(crate) struct Machine {
     env: Env,
     snapshots: SnapshotDir,
     applied: State,
+    /// Has what led to each version before that is published.
+    history: Arc<Mutex<History>>,
     published: watch::Sender<Arc<Data>>,
     member: u64,
     witness: Option<Arc<dyn RaftWitness>>,
@@ -49,17 +52,20 @@ pub enum RestoreError {
 }
 
 impl Machine {
-    /// Starts from the newest snapshot; Raft applies the log behind it. `published` gets each version from now on.
+    /// Starts from the newest snapshot; Raft applies the log behind it. `history` gets the changes and `published` each
+    /// version from now on.
     pub(crate) async fn restore(
         env: &Env,
         snapshots: SnapshotDir,
+        history: Arc<Mutex<History>>,
         published: watch::Sender<Arc<Data>>,
     ) -> Result<Machine, RestoreError> {
         let applied = match snapshots.newest().await? {
             Some((meta, bytes)) => State::from_snapshot(&meta, &bytes)?,
             None => State::default(),
         };
-        let machine = Machine { env: env.clone(), snapshots, applied, published, member: 0, witness: None };
+        history.lock().restart(&applied.data);
+        let machine = Machine { env: env.clone(), snapshots, applied, history, published, member: 0, witness: None };
         machine.publish();
         Ok(machine)
     }
@@ -90,7 +96,7 @@ impl State {
         })
     }
 
-    fn apply(&mut self, entry: Entry<TypeConfig>) -> Result<Applied, CodecError> {
+    fn apply(&mut self, entry: Entry<TypeConfig>, history: &Mutex<History>) -> Result<Applied, CodecError> {
         let log_id = entry.log_id;
         self.last_applied = Some(log_id);
         let outcome = match entry.payload {
@@ -99,9 +105,12 @@ impl State {
                 self.membership = StoredMembership::new(Some(log_id), membership);
                 Ok(Reply::Done)
             }
-            EntryPayload::Normal(command) => {
-                let (facts, command) = decode_entry(&command.0)?;
-                self.data.apply(MetaIndex(log_id.index), &facts, &command)
+            EntryPayload::Normal(LogCommand(bytes)) => {
+                let (facts, command) = decode_entry(&bytes)?;
+                let before = self.data.clone();
+                let outcome = self.data.apply(MetaIndex(log_id.index), &facts, &command);
+                history.lock().push(&before, &self.data, Bytes::from(bytes));
+                outcome
             }
         };
         Ok(Applied { outcome, index: self.data.index() })
@@ -127,7 +136,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
             let log_id = entry.log_id;
             let mark = self.witness.as_ref().map(|_| witness::mark(&entry));
             // Bytes that cannot be read stop the node: going on would make it differ from the others.
-            applied.push(self.applied.apply(entry).map_err(|error| StorageIOError::apply(log_id, &error))?);
+            let outcome = self.applied.apply(entry, &self.history);
+            applied.push(outcome.map_err(|error| StorageIOError::apply(log_id, &error))?);
             if let (Some(witness), Some(mark)) = (&self.witness, mark) {
                 witness.applied(self.member, mark, &self.applied.data);
             }
@@ -158,6 +168,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let state = state.map_err(|error| failed(&error))?;
         self.snapshots.write(meta.clone(), *snapshot).await.map_err(|error| failed(&error))?;
         self.applied = state;
+        self.history.lock().restart(&self.applied.data);
         if let (Some(witness), Some(last)) = (&self.witness, &self.applied.last_applied) {
             witness.installed(self.member, last.index, witness::leader(last), &self.applied.data);
         }

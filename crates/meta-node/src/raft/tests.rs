@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use env::Env;
-use meta::{Data, Incarnation};
+use meta::{Data, History, Incarnation};
 use model::NodeId;
 use openraft::storage::RaftLogStorage;
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{StorageError, Vote};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{LogStore, Machine, TypeConfig};
@@ -24,7 +25,8 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, tempfile::TempDir> for Stores {
         let log = LogStore::open(&env, &path, lock, Incarnation(1), NodeId(1)).await.expect("opens");
         let snapshots = SnapshotDir::open(&env, &temp.path().join("snapshots")).await.expect("opens");
         let published = watch::Sender::new(Arc::new(Data::default()));
-        let machine = Machine::restore(&env, snapshots, published).await.expect("restores");
+        let history = Arc::new(Mutex::new(History::new(&Data::default(), 1 << 20)));
+        let machine = Machine::restore(&env, snapshots, history, published).await.expect("restores");
         Ok((temp, log, machine))
     }
 }

@@ -7,11 +7,12 @@ mod operate;
 use std::sync::Arc;
 
 use env::Env;
-use meta::{Command, Reply};
+use meta::codec::encode_snapshot;
+use meta::{Command, Digest, Known, Reply, Version};
 use meta_node::http::redirect_router;
 use meta_node::identity::{Files, load_member};
 use meta_node::join::{DataAddresses, fetch_data, join_data};
-use meta_node::{ProposeError, StartError};
+use meta_node::{News, ProposeError, StartError};
 use model::{MetaIndex, NodeId, Timestamp};
 use rpc::ClusterAuth;
 
@@ -276,6 +277,53 @@ async fn the_log_is_cut_and_a_newcomer_gets_a_snapshot() {
     for process in [&first, &second] {
         sees(process, "everything", |data| data.databases().len() == 61).await;
         process.node.data().validate().expect("consistent");
+    }
+}
+
+#[tokio::test]
+async fn who_follows_is_told_changes_until_the_log_behind_them_is_cut() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::with_snapshots(temp.path(), "a", &switch, 10).await.start().await;
+    first.node.bootstrap().await.expect("forms");
+    let start = Version::of(first.node.data());
+    for number in 0..5 {
+        propose(&[&first], &create_database(&format!("db{number}"))).await;
+    }
+    let changes = match first.node.news_after(start.known()).await {
+        News::Changes(changes) => changes,
+        News::Document { .. } => panic!("the changes are there"),
+    };
+    assert_eq!(changes.changes.len(), 5);
+    let copy = start.after(&changes).expect("they lead on");
+    assert_eq!(encode_snapshot(copy.data()), encode_snapshot(&first.node.data()));
+    // Who cannot do with changes, or has the same index of something else, gets everything.
+    let (_, document) = first.node.encoded(first.node.data()).await;
+    let whole = Known::whole(start.known().index);
+    for known in [whole, Known { digest: Some(Digest(7)), ..whole }] {
+        let News::Document { bytes, .. } = first.node.news_after(known).await else { panic!("changes for {known:?}") };
+        assert_eq!(bytes, document);
+    }
+
+    // Changes are known again after a start, as far back as the newest snapshot.
+    for number in 5..40 {
+        propose(&[&first], &create_database(&format!("db{number}"))).await;
+    }
+    let near = Version::of(first.node.data());
+    let first = first.stop().await.restart().await;
+    propose(&[&first], &create_database("last")).await;
+    assert!(matches!(first.node.news_after(start.known()).await, News::Document { .. }), "before the snapshot");
+    assert!(matches!(first.node.news_after(near.known()).await, News::Changes(_)), "behind it");
+    // A member that joined later has the same ones.
+    let second = Host::with_snapshots(temp.path(), "b", &switch, 10).await.start().await;
+    second.join(&[&first]).await;
+    let near = Version::of(first.node.data());
+    sees(&second, "the members", |data| data.index() >= near.known().index).await;
+    propose(&[&first, &second], &create_database("more")).await;
+    for process in [&first, &second] {
+        sees(process, "the last database", |data| data.database("more").is_some()).await;
+        let News::Changes(changes) = process.node.news_after(near.known()).await else { panic!("they are there") };
+        let copy = near.after(&changes).expect("they lead on");
+        assert_eq!(encode_snapshot(copy.data()), encode_snapshot(&process.node.data()));
     }
 }
 
