@@ -298,7 +298,7 @@ pub(crate) async fn finish_leaving(env: &Env, config: &DataNodeConfig) -> anyhow
             }
             fs.sync_dir(dir)?;
         }
-        for file in [crate::node::CLIENT_FILE, CLIENT_JSON] {
+        for file in [crate::node::CLIENT_FILE, crate::node::CLIENT_CHANGES, CLIENT_JSON] {
             let path = meta_dir.join(file);
             if fs.exists(&path)? {
                 fs.remove_file(&path)?;

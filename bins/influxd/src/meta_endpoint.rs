@@ -77,7 +77,7 @@ impl MetaEndpoint for LocalMeta {
 impl MetaLink for LocalMeta {
     fn newer<'a>(&'a self, known: Known, wait: Duration) -> BoxFuture<'a, Result<Option<News>, LinkError>> {
         // One state serves the member and the copy.
-        let here = |data| News::Document { data, bytes: 0 };
+        let here = move |data: Arc<Data>| News::Shared { changes: self.node.changes_to(&data, known), data };
         Box::pin(async move {
             if wait.is_zero() {
                 return match self.newest(known).await? {

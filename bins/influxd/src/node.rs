@@ -48,6 +48,8 @@ pub(crate) const PROPOSE_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 const QUERY_MEMORY_MIN: u64 = 256 << 20;
 /// The file with the node's copy of the metadata.
 pub(crate) const CLIENT_FILE: &str = "client.meta";
+/// The changes behind it.
+pub(crate) const CLIENT_CHANGES: &str = "client.changes";
 /// Locked in the metadata directory by a node that holds shards. A meta node has a lock of its own there, so that one of
 /// each kind may share the directory.
 const CLIENT_LOCK: &str = "client.lock";

@@ -2,18 +2,30 @@
 
 use std::path::Path;
 
+use meta::Data;
 use meta::codec::encode_snapshot;
+use model::MetaIndex;
 
+use crate::journal::{self, Base};
 use crate::snapshot::{OpenError, around, decode};
 
-/// Reads `data` as the file of cached metadata, and as the metadata in a file whose checksum is right. What is read is
-/// consistent and comes back the same.
+/// The copy that fuzzed changes are behind: an empty one.
+const FUZZED: Base = Base { index: MetaIndex(0), checksum: 7 };
+
+/// Reads `data` as the file of cached metadata, and as the metadata in a file whose checksum is right; as the file of changes
+/// behind it, and as what follows a header that is right. What is read is consistent and comes back the same.
 ///
 /// # Panics
 /// When a promise of this crate is broken.
 pub fn fuzz_cache(data: &[u8]) {
     let file = Path::new("client.meta");
     let _ = decode(file, data);
+    for journal in [data.to_vec(), journal::behind(FUZZED, data)] {
+        let mut read = Data::default();
+        let _ = journal::version(&journal);
+        journal::replay(&journal, FUZZED, &mut read);
+        assert_eq!(read.validate(), Ok(()));
+    }
     match decode(file, &around(data)) {
         Ok(read) => {
             assert_eq!(read.validate(), Ok(()));
@@ -28,8 +40,10 @@ pub fn fuzz_cache(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use meta::{Command, Data, LeaderFacts, PolicySpec};
-    use model::{MetaIndex, Timestamp};
+    use bytes::Bytes;
+    use meta::codec::encode_entry;
+    use meta::{Change, Command, LeaderFacts, PolicySpec};
+    use model::Timestamp;
     use testkit::seeds;
 
     use super::*;
@@ -42,7 +56,12 @@ mod tests {
             Command::CreateDatabase { name: "db".into(), policy: Some(PolicySpec::automatic()), explicit: false };
         data.apply(MetaIndex(1), &facts, &create).expect("a new name");
         let body = encode_snapshot(&data);
-        let made = [("file", around(&body)), ("metadata", body)];
+        let change = Change { index: MetaIndex(1), entry: Bytes::from(encode_entry(&facts, &create)) };
+        let journal = journal::file(FUZZED, &[change]);
+        let mut replayed = Data::default();
+        journal::replay(&journal, FUZZED, &mut replayed);
+        assert_eq!(encode_snapshot(&replayed), body);
+        let made = [("file", around(&body)), ("journal", journal), ("metadata", body)];
         seeds::try_all("meta_cache", seeds::MANY, &made, fuzz_cache);
     }
 }

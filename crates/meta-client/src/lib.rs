@@ -2,9 +2,9 @@
 //!
 //! Readers take an `Arc<Data>` without a lock; it is replaced when a newer version arrives, which shares what is the same
 //! with the one before. What arrives is usually the changes alone. When they do not lead from the copy to the state of the
-//! service, by its digest, the whole is asked for. `snapshot` keeps the copy on the disk, so that a node starts with what it
-//! knew; `link` is how the metadata service is reached, in this process or over the network; `propose` has a command decided
-//! and waits until this copy has its effect.
+//! service, by its digest, the whole is asked for. `snapshot` and `journal` keep the copy on the disk, so that a node starts
+//! with what it knew; `link` is how the metadata service is reached, in this process or over the network; `propose` has a
+//! command decided and waits until this copy has its effect.
 //!
 //! Invariants
 //! - The copy never goes backwards, also across restarts.
@@ -14,6 +14,7 @@
 
 pub mod fuzzing;
 
+mod journal;
 mod link;
 mod propose;
 mod snapshot;
@@ -30,11 +31,11 @@ use model::MetaIndex;
 use telemetry::{Counter, Metrics};
 use tokio::sync::{Mutex, watch};
 
+use crate::snapshot::Disk;
+
 pub use link::{BoxFuture, LinkError, MetaLink, News, Proposed};
 pub use propose::ProposeError;
 pub use snapshot::{OpenError, check};
-
-use snapshot::Disk;
 
 /// How long one question for newer metadata waits at the service. When nothing came, the leader is asked: the member that
 /// we wait at may be cut off from it, and a copy must not be older than 2 s while a leader can be reached.
@@ -138,19 +139,31 @@ impl MetaClient {
     /// Puts a version in place if it is newer than the present one, on the disk first. Metadata of another cluster is
     /// refused.
     pub async fn install(&self, data: Arc<Data>) {
+        self.install_by(data, None).await;
+    }
+
+    /// The same; `changes` lead to it from a version that was the present one.
+    async fn install_by(&self, data: Arc<Data>, changes: Option<(MetaIndex, Changes)>) {
         let _once = self.installing.lock().await;
-        let present = self.data();
-        if data.index() <= present.index() {
+        let present = self.current.load_full();
+        let (ours, theirs) = (present.data().cluster_id(), data.cluster_id());
+        if data.index() <= present.data().index() {
             return;
         }
-        if present.cluster_id() != 0 && data.cluster_id() != present.cluster_id() {
-            tracing::error!(ours = present.cluster_id(), theirs = data.cluster_id(), "metadata of another cluster");
+        if ours != 0 && theirs != ours {
+            tracing::error!(ours, theirs, "metadata of another cluster");
             return;
         }
         let mut disk = Arc::clone(&self.disk).lock_owned().await;
-        let version = self.env.blocking(move || {
-            disk.save(&data);
-            Version::of(data)
+        let version = self.env.blocking(move || match changes {
+            Some((from, changes)) => {
+                disk.follow(from, &changes.changes, &data);
+                present.replaced_by(data)
+            }
+            None => {
+                disk.save(&data);
+                Version::of(data)
+            }
         });
         self.replace(version.await);
     }
@@ -162,7 +175,7 @@ impl MetaClient {
         let mut disk = Arc::clone(&self.disk).lock_owned().await;
         let version = self.env.blocking(move || {
             let version = present.after(&changes)?;
-            disk.save(version.data());
+            disk.follow(present.data().index(), &changes.changes, version.data());
             Ok::<_, meta::NotApplied>(version)
         });
         match version.await {
@@ -194,10 +207,13 @@ impl MetaClient {
             let Some(news) = newer? else { return Ok(Asked::Nothing) };
             match news {
                 News::Document { data, bytes } => {
-                    // What is of this process did not arrive.
-                    self.stats.documents.inc_by(u64::from(bytes > 0));
+                    self.stats.documents.inc();
                     self.stats.bytes.inc_by(bytes as u64);
                     self.install(data).await;
+                    return Ok(Asked::Something);
+                }
+                News::Shared { data, changes } => {
+                    self.install_by(data, changes.map(|changes| (known.index, changes))).await;
                     return Ok(Asked::Something);
                 }
                 News::Changes(_) if known.digest.is_none() => {
@@ -266,8 +282,11 @@ impl MetaClient {
     /// Follows the metadata service, for ever.
     pub async fn run(self: Arc<Self>) {
         loop {
+            let before = self.data().index();
             match self.ask(WATCH_WAIT, Duration::MAX).await {
-                Ok(Asked::Something) => {}
+                Ok(Asked::Something) if self.data().index() > before => {}
+                // What is refused would come again at once.
+                Ok(Asked::Something) => tokio::time::sleep(WATCH_RETRY).await,
                 Ok(Asked::Nothing) => {
                     self.refresh().await;
                 }

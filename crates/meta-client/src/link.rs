@@ -28,8 +28,15 @@ pub enum News {
     Document {
         /// The metadata.
         data: Arc<Data>,
-        /// Bytes that came over the network; 0 for what is of this process.
+        /// Bytes that came over the network.
         bytes: usize,
+    },
+    /// A version that this process has anyway.
+    Shared {
+        /// The metadata.
+        data: Arc<Data>,
+        /// What leads to it from the version that was named, if that is known.
+        changes: Option<Changes>,
     },
     /// What leads on from the version that was named.
     Changes(Changes),

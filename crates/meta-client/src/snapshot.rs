@@ -1,13 +1,16 @@
-//! The copy on the disk: a magic word, a checksum, and the metadata in its own encoding. Replaced whole; after a crash
-//! there is the old one or the new one. See `docs/format/meta-cache.md`.
+//! The copy on the disk: a magic word, a checksum, and the metadata in its own encoding, replaced whole; and behind it, in
+//! `journal`, the changes since. After a crash there is what was there before the last change, or after it. See
+//! `docs/format/meta-cache.md`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use env::Env;
-use meta::Data;
 use meta::codec::{CodecError, decode_snapshot, encode_snapshot};
+use meta::{Change, Data};
 use model::MetaIndex;
+
+use crate::journal::{self, Base, Journal};
 
 /// First bytes of the file, before the version.
 const MAGIC: &[u8; 7] = b"MSMETAC";
@@ -15,6 +18,10 @@ const MAGIC: &[u8; 7] = b"MSMETAC";
 const VERSION: u8 = 1;
 /// Magic, version and the checksum of what follows.
 const HEADER_BYTES: usize = 12;
+/// The journal grows as large as the copy is, but not beyond the second, and to the first in any case: a start applies it
+/// all.
+const JOURNAL_BYTES_MIN: usize = 64 << 10;
+const JOURNAL_BYTES_MAX: usize = 1 << 20;
 
 /// The copy cannot be used. It is left untouched.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +76,25 @@ pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
         return Ok(None);
     }
     let bytes = env.fs().read(file).map_err(io)?;
-    decode(file, &bytes).map(Some)
+    let mut data = decode(file, &bytes)?;
+    let path = journal_of(file);
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    if env.fs().exists(&path).map_err(io)? {
+        let changes = env.fs().read(&path).map_err(io)?;
+        match journal::version(&changes) {
+            None => return Err(OpenError::Foreign(path)),
+            Some(found) if found > journal::VERSION => return Err(OpenError::Newer { path, found }),
+            Some(_) => {}
+        }
+        let base = Base { index: data.index(), checksum: crc32fast::hash(&bytes[HEADER_BYTES..]) };
+        journal::replay(&changes, base, &mut data);
+    }
+    Ok(Some(data))
+}
+
+/// The file beside the copy with the changes behind it.
+pub(crate) fn journal_of(file: &Path) -> PathBuf {
+    file.with_extension("changes")
 }
 
 /// The place where the copy is kept.
@@ -79,13 +104,24 @@ pub(crate) struct Disk {
     file: PathBuf,
     /// The version that is there.
     index: MetaIndex,
+    /// The copy without the changes behind it, and its bytes, once this process has written it.
+    base: Option<(Base, usize)>,
+    /// The changes behind it, once there are some.
+    journal: Option<Journal>,
 }
 
 impl Disk {
     /// The place and what is there, if that is anything.
     pub(crate) fn open(env: &Env, file: PathBuf) -> Result<(Disk, Data), OpenError> {
         let data = load(env, &file)?.unwrap_or_default();
-        Ok((Disk { env: env.clone(), file, index: data.index() }, data))
+        let disk = Disk { env: env.clone(), file, index: data.index(), base: None, journal: None };
+        Ok((disk, data))
+    }
+
+    /// The version that is there.
+    #[cfg(test)]
+    pub(crate) fn index(&self) -> MetaIndex {
+        self.index
     }
 
     /// Keeps `data` if it is newer than what is there. When the disk refuses, the node goes on with what it knows; after a
@@ -94,16 +130,65 @@ impl Disk {
         if data.index() <= self.index {
             return;
         }
-        match save(&self.env, &self.file, data) {
-            Ok(()) => self.index = data.index(),
-            Err(error) => tracing::warn!(%error, file = %self.file.display(), "metadata was not saved"),
+        self.journal = None;
+        let body = encode_snapshot(data);
+        let base = Base { index: data.index(), checksum: crc32fast::hash(&body) };
+        match self.env.fs().replace(&self.file, &around(&body)) {
+            Ok(()) => {
+                self.index = data.index();
+                self.base = Some((base, body.len()));
+            }
+            Err(error) => {
+                // Nobody knows what is there now.
+                self.base = None;
+                tracing::warn!(%error, file = %self.file.display(), "metadata was not saved");
+            }
         }
     }
-}
 
-/// Replaces the copy in `file`.
-pub(crate) fn save(env: &Env, file: &Path, data: &Data) -> io::Result<()> {
-    env.fs().replace(file, &around(&encode_snapshot(data)))
+    /// As [`Disk::save`], where `changes` lead from version `from` to `data`: only they are written when that is less.
+    pub(crate) fn follow(&mut self, from: MetaIndex, changes: &[Change], data: &Data) {
+        if data.index() <= self.index {
+            return;
+        }
+        if from == self.index
+            && let Some((base, bytes)) = self.base
+            && self.is_worth_it(changes, bytes)
+        {
+            let changes: Vec<_> = changes.iter().filter(|change| change.index > from).cloned().collect();
+            match self.append(base, &changes) {
+                Ok(()) => {
+                    self.index = data.index();
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, file = %self.file.display(), "changes of the metadata were not saved");
+                }
+            }
+        }
+        self.save(data);
+    }
+
+    fn append(&mut self, base: Base, changes: &[Change]) -> io::Result<()> {
+        // What was refused is not used again.
+        let journal = match self.journal.take() {
+            Some(mut journal) => journal.append(changes).map(|()| journal)?,
+            None => Journal::create(&self.env, &journal_of(&self.file), base, changes)?,
+        };
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    /// Whether the journal may get that long; and without one, whether the next change is the first behind the copy.
+    fn is_worth_it(&self, changes: &[Change], base_bytes: usize) -> bool {
+        let more: usize = changes.iter().map(|change| change.entry.len()).sum();
+        let is_there = match &self.journal {
+            Some(journal) => usize::try_from(journal.len()).unwrap_or(usize::MAX),
+            None if self.base.is_some_and(|(base, _)| base.index == self.index) => 0,
+            None => return false,
+        };
+        is_there.saturating_add(more) <= base_bytes.clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX)
+    }
 }
 
 /// The metadata in the bytes of `file`.

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
+use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
 use meta::codec::{encode_entry, encode_snapshot};
 use meta::{Command, History, LeaderFacts, PolicySpec, Rejection, Reply};
 use model::Timestamp;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::snapshot::{journal_of, load};
 
 /// A metadata service in memory.
 #[derive(Debug)]
@@ -317,35 +319,122 @@ async fn a_file_that_is_damaged_or_foreign_is_refused_and_left_untouched() {
     assert!(matches!(refused(b"what is this, that is here"), OpenError::Foreign(_)));
 }
 
+/// A disk in memory.
+fn simulated() -> Env {
+    let env = Env::simulated(1, &SimClock::new(Timestamp(0)), &SimDisk::new(1));
+    env.fs().create_dir_all(Path::new("/meta")).expect("a directory");
+    env
+}
+
+/// Versions of a cluster's metadata and what leads from each to the next.
+fn story(changes: usize) -> (Vec<Arc<Data>>, Vec<meta::Change>) {
+    let service = Service::new();
+    let (mut versions, mut entries) = (vec![Arc::clone(&service.data.borrow())], Vec::new());
+    for number in 0..changes {
+        let known = Version::of(Arc::clone(&service.data.borrow())).known();
+        service.decide(&create(&format!("db{number}")));
+        entries.extend(service.history.lock().since(known).expect("known").changes);
+        versions.push(Arc::clone(&service.data.borrow()));
+    }
+    (versions, entries)
+}
+
 #[test]
-fn a_crash_while_saving_leaves_the_old_copy_or_the_new_one() {
-    use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
-
-    use crate::snapshot::{load, save};
-
-    let version = |names: &[&str]| {
-        let service = Service::new();
-        names.iter().for_each(|name| {
-            service.decide(&create(name));
-        });
-        let data = service.data.borrow();
-        Data::clone(&data)
-    };
-    let (old, new) = (version(&["a"]), version(&["a", "b"]));
+fn a_power_cut_at_any_write_leaves_what_was_kept_before_or_what_came_after() {
+    let (versions, changes) = story(12);
     let file = Path::new("/meta/client.meta");
+    let mut seen_journal = false;
     for model in LossModel::ALL {
-        for stop in 0..8 {
+        for stop in 0..40 {
             let disk = SimDisk::new(stop);
             let env = Env::simulated(stop, &SimClock::new(Timestamp(0)), &disk);
             env.fs().create_dir_all(Path::new("/meta")).expect("a directory");
             env.fs().sync_dir(Path::new("/")).expect("synced");
-            save(&env, file, &old).expect("saved");
             disk.arm(Fuse { kinds: Fuse::CHANGES, after: stop, effect: Effect::PowerOff });
-            let finished = save(&env, file, &new).is_ok();
+            let (mut place, mut kept) = (1, 0);
+            // A start after every few changes, and one that is whole now and then.
+            for steps in [3, 2, 4, 3] {
+                let Ok((mut place_on_disk, _)) = Disk::open(&env, file.to_owned()) else { break };
+                for step in 0..steps {
+                    let data = &versions[place];
+                    match (step, steps) {
+                        (1, 4) => place_on_disk.save(data),
+                        _ => place_on_disk.follow(versions[place - 1].index(), &changes[place - 1..place], data),
+                    }
+                    kept = kept.max(place_on_disk.index().0);
+                    place += 1;
+                }
+            }
             disk.crash(model);
             let env = Env::simulated(stop, &SimClock::new(Timestamp(0)), &disk);
-            let found = load(&env, file).expect("a copy").expect("a copy");
-            assert!(found.index() == new.index() || (!finished && found.index() == old.index()));
+            seen_journal |= env.fs().exists(&journal_of(file)).expect("looked at");
+            let (_, found) = Disk::open(&env, file.to_owned()).expect("a copy");
+            assert!(found.index().0 >= kept, "{model:?} {stop}: {} after {kept} was kept", found.index().0);
+            let wanted = &versions[usize::try_from(found.index().0).expect("few")];
+            assert_eq!(encode_snapshot(&found), encode_snapshot(wanted), "{model:?} {stop}");
         }
     }
+    assert!(seen_journal);
+}
+
+#[test]
+fn a_change_is_appended_until_the_copy_is_less() {
+    let (versions, changes) = story(30);
+    let (env, file) = (simulated(), Path::new("/meta/client.meta").to_owned());
+    let bytes = |file: &Path| env.fs().file_bytes(file).unwrap_or(0);
+    let (mut disk, _) = Disk::open(&env, file.clone()).expect("nothing");
+    for place in 1..=20 {
+        disk.follow(versions[place - 1].index(), &changes[place - 1..place], &versions[place]);
+    }
+    let (whole, journal) = (bytes(&file), bytes(&journal_of(&file)));
+    assert!(journal > whole, "the copy was written once, the others were appended: {whole} {journal}");
+    // What does not fit behind it replaces it.
+    let (database, name, query) = ("db1".to_owned(), "cq".to_owned(), "x".repeat(70_000));
+    let command = Command::CreateContinuousQuery { database, name, query };
+    let facts = LeaderFacts { now: Timestamp(0), random: 7, shard_groups_max: 0 };
+    let mut data = Data::clone(&versions[20]);
+    let change = meta::Change { index: MetaIndex(21), entry: Bytes::from(encode_entry(&facts, &command)) };
+    data.apply(change.index, &facts, &command).expect("fits");
+    disk.follow(versions[20].index(), &[change], &data);
+    assert!(bytes(&file) > 70_000 && bytes(&journal_of(&file)) == journal);
+    assert_eq!(load(&env, &file).expect("a copy").expect("a copy").index(), MetaIndex(21));
+}
+
+#[test]
+fn a_journal_counts_behind_its_own_copy_alone_and_as_far_as_it_holds() {
+    let (versions, changes) = story(6);
+    let (env, file) = (simulated(), Path::new("/meta/client.meta").to_owned());
+    let (mut disk, _) = Disk::open(&env, file.clone()).expect("nothing");
+    for place in 1..=4 {
+        disk.follow(versions[place - 1].index(), &changes[place - 1..place], &versions[place]);
+    }
+    let found = || load(&env, &file).map(|data| data.expect("a copy").index().0);
+    assert_eq!(found().ok(), Some(4));
+    let journal = env.fs().read(&journal_of(&file)).expect("a journal");
+    let copy = env.fs().read(&file).expect("a copy");
+    // Cut or damaged anywhere it is a journal that ends sooner, or none.
+    for cut in 8..journal.len() {
+        env.fs().replace(&journal_of(&file), &journal[..cut]).expect("written");
+        assert!((1..4).contains(&found().expect("a copy")), "cut at {cut}");
+    }
+    for place in 8..journal.len() {
+        let mut damaged = journal.clone();
+        damaged[place] ^= 0x10;
+        env.fs().replace(&journal_of(&file), &damaged).expect("written");
+        assert!((1..4).contains(&found().expect("a copy")), "damaged at {place}");
+    }
+    // Behind another copy it does not count.
+    env.fs().replace(&journal_of(&file), &journal).expect("written");
+    let (mut other, _) = Disk::open(&env, file.clone()).expect("the copy");
+    other.save(&versions[5]);
+    assert_eq!(found().ok(), Some(5));
+    env.fs().replace(&file, &copy).expect("written");
+    assert_eq!(found().ok(), Some(4));
+    // Of a later release, or of somebody else.
+    let mut newer = journal.clone();
+    newer[7] = 9;
+    env.fs().replace(&journal_of(&file), &newer).expect("written");
+    assert!(matches!(found(), Err(OpenError::Newer { found: 9, .. })));
+    env.fs().replace(&journal_of(&file), b"somebody else's").expect("written");
+    assert!(matches!(found(), Err(OpenError::Foreign(_))));
 }

@@ -93,7 +93,7 @@ struct NodeJson {
 
 /// What may lie in a metadata directory before it has an incarnation: what meta nodes and data nodes keep there, who may
 /// share it, and what is on its way to replace it.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     Files::NODE.incarnation,
     Files::NODE.member,
     Files::META_ONLY.incarnation,
@@ -101,6 +101,7 @@ const NAMES: [&str; 8] = [
     LOCK,
     LOG,
     "client.meta",
+    "client.changes",
     "client.lock",
 ];
 
@@ -281,7 +282,7 @@ mod tests {
         for ours in ["lost+found", SNAPSHOTS] {
             std::fs::create_dir(dir.join(ours)).expect("made");
         }
-        for ours in [".hidden", "client.meta", "node.json.new"] {
+        for ours in [".hidden", "client.meta", "client.changes", "node.json.new"] {
             std::fs::write(dir.join(ours), b"x").expect("written");
         }
         check(&env, dir).expect("nothing else is there");

@@ -43,6 +43,13 @@ impl Version {
         Version { data, digest }
     }
 
+    /// The same of a later state that shares with this one what is the same. Hashes the rest.
+    #[must_use]
+    pub fn replaced_by(&self, data: Arc<Data>) -> Version {
+        let digest = self.digest.after(&self.data, &data);
+        Version { data, digest }
+    }
+
     /// The state.
     pub fn data(&self) -> &Arc<Data> {
         &self.data

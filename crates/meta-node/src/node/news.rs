@@ -65,6 +65,12 @@ impl MetaNode {
         News::Document { index, bytes }
     }
 
+    /// What leads from the version that is known to `data`, for the node that this process is.
+    pub fn changes_to(&self, data: &Data, known: Known) -> Option<Changes> {
+        let changes = self.0.history.lock().since(known);
+        changes.filter(|changes| changes.changes.last().is_some_and(|last| last.index == data.index()))
+    }
+
     /// Whether the whole was smaller when it was last written, as far as is known.
     fn is_more_than_all(&self, bytes: usize) -> bool {
         // Who holds it writes it now; then its size is not known.
