@@ -3,9 +3,11 @@
 //! A history of one key is linearizable when its operations can be put in an order in which each takes its moment between
 //! its beginning and its end, and each saw what the ones before it left. Keys do not influence each other, so each is
 //! searched alone. An operation without an answer ends never, and what it does is allowed everywhere: it can always come
-//! last, where it means nothing.
+//! last, where it means nothing. Three things keep such operations from making the search endless, and none of them loses
+//! an order: they are put somewhere only where they change the value; of those that do the same, the one that began first
+//! goes first; and values that nobody ever saw are one value.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::history::{Action, Operation};
 use crate::model::step;
@@ -24,18 +26,22 @@ pub enum Verdict {
     Unknown,
 }
 
+/// Stands for every value that an operation without an answer may have brought, and that nobody saw.
+const UNSEEN: u64 = u64::MAX;
+
 /// Checks each key by itself; the first that is not linearizable, or not known to be, decides.
 pub fn check(operations: &[Operation]) -> BTreeMap<String, Verdict> {
     let mut keys: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
     for operation in operations {
         keys.entry(operation.key.clone()).or_default().push(operation.clone());
     }
-    keys.into_iter().map(|(key, operations)| (key, check_key(unseen_left_out(operations)))).collect()
+    keys.into_iter().map(|(key, operations)| (key, check_key(&simplified(operations)))).collect()
 }
 
 /// Without writes that may not have happened and whose value nobody saw, where no other operation brings that value: if an
-/// order has such a write, the same order without it is one as well.
-fn unseen_left_out(mut operations: Vec<Operation>) -> Vec<Operation> {
+/// order has such a write, the same order without it is one as well. Where it may be what a refused creation met, it stays,
+/// as [`UNSEEN`].
+fn simplified(mut operations: Vec<Operation>) -> Vec<Operation> {
     let mut known = HashSet::new();
     for operation in &operations {
         match operation.action {
@@ -46,13 +52,40 @@ fn unseen_left_out(mut operations: Vec<Operation>) -> Vec<Operation> {
     }
     let conflicts = operations.iter().any(|operation| matches!(operation.action, Action::Conflict(_)));
     operations.retain(|operation| match operation.action {
-        // A value that nobody read may still be what a refused creation met.
         Action::Write(value) | Action::MaybeCreate(value) => {
             operation.ended.is_some() || conflicts || value == 0 || known.contains(&value)
         }
         _ => true,
     });
+    for operation in operations.iter_mut().filter(|operation| operation.ended.is_none()) {
+        match &mut operation.action {
+            Action::Write(value) | Action::MaybeCreate(value) if *value != 0 && !known.contains(value) => {
+                *value = UNSEEN;
+            }
+            _ => {}
+        }
+    }
     operations
+}
+
+/// For each operation without an answer, the one before it that does the same.
+fn earlier_same(operations: &[Operation]) -> Vec<Option<usize>> {
+    let mut open: Vec<usize> = (0..operations.len()).filter(|index| operations[*index].ended.is_none()).collect();
+    open.sort_by_key(|index| operations[*index].began);
+    let mut earlier = vec![None; operations.len()];
+    let mut last: HashMap<Action, usize> = HashMap::new();
+    for index in open {
+        earlier[index] = last.insert(operations[index].action, index);
+    }
+    earlier
+}
+
+/// A number for each operation; those of a set, put together by exclusive or, stand for the set. Two sets of one search
+/// share such a number of 128 bits with a probability that is none, and then a violation is reported that is none.
+fn marks(count: usize) -> Vec<u128> {
+    let mut dice = crate::run::Dice(count as u64);
+    let mut half = || u128::from(dice.below(u64::MAX));
+    (0..count).map(|_| half() << 64 | half()).collect()
 }
 
 /// One end of an operation in the list of what happened, in order of time.
@@ -108,11 +141,12 @@ impl Events {
     }
 }
 
-fn check_key(operations: Vec<Operation>) -> Verdict {
-    let (mut events, ends) = Events::new(&operations);
+fn check_key(operations: &[Operation]) -> Verdict {
+    let (mut events, ends) = Events::new(operations);
+    let (earlier, marks) = (earlier_same(operations), marks(operations.len()));
     let mut value = 0;
-    let mut placed = vec![0u64; operations.len() / 64 + 1];
-    let mut tried: HashSet<(Vec<u64>, u64)> = HashSet::new();
+    let (mut placed, mut placed_mark) = (vec![false; operations.len()], 0);
+    let mut tried: HashSet<(u128, u64)> = HashSet::new();
     let mut order: Vec<(usize, u64)> = Vec::new();
     let (mut farthest, mut stuck_at) = (0, Vec::new());
     let mut at = events.0[HEAD].after;
@@ -121,29 +155,38 @@ fn check_key(operations: Vec<Operation>) -> Verdict {
             return Verdict::Linearizable;
         }
         let Event { operation, is_end, after, .. } = events.0[at];
+        let is_open = operations[operation].ended.is_none();
         if !is_end {
             // Put it next, if it fits and this was not tried before.
-            if let Some(next) = step(value, operations[operation].action) {
-                placed[operation / 64] |= 1 << (operation % 64);
-                if tried.insert((placed.clone(), next)) {
-                    order.push((operation, value));
-                    value = next;
-                    events.take(ends[operation]);
-                    at = events.0[HEAD].after;
-                    continue;
-                }
-                placed[operation / 64] &= !(1 << (operation % 64));
+            let is_first = earlier[operation].is_none_or(|earlier| placed[earlier]);
+            let next =
+                step(value, operations[operation].action).filter(|next| !is_open || (is_first && *next != value));
+            if let Some(next) = next
+                && tried.insert((placed_mark ^ marks[operation], next))
+            {
+                placed[operation] = true;
+                placed_mark ^= marks[operation];
+                order.push((operation, value));
+                value = next;
+                events.take(ends[operation]);
+                at = events.0[HEAD].after;
+                continue;
             }
             at = after;
             continue;
         }
+        // Nothing is left but what may never have happened.
+        if is_open {
+            return Verdict::Linearizable;
+        }
         // It has ended and cannot come later, so something before it was put in the wrong place.
         if order.len() >= farthest {
             farthest = order.len();
-            stuck_at = open_operations(&events, at, &operations);
+            stuck_at = open_operations(&events, at, operations);
         }
         let Some((last, value_before)) = order.pop() else { return Verdict::Violation(stuck_at) };
-        placed[last / 64] &= !(1 << (last % 64));
+        placed[last] = false;
+        placed_mark ^= marks[last];
         value = value_before;
         events.put_back(ends[last]);
         at = events.0[ends[last].0].after;
