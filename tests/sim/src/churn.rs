@@ -3,11 +3,12 @@
 //! One to five hosts run the real code of `influxd-meta`; clients change the metadata and read it; members are added,
 //! removed, leave, lose their disks and get old ones back; nodes crash, links break, clocks jump. A `watch` sees every
 //! vote, entry and state in the moment in which it is durable and checks what Raft promises, event by event; what
-//! clients saw is checked by them; in the end the cluster has to work again.
+//! clients saw is checked by them; a `view` follows as a data node does; in the end the cluster has to work again.
 
 pub mod clients;
 pub mod nemesis;
 pub mod servers;
+pub mod view;
 pub mod watch;
 
 use std::panic;
@@ -68,6 +69,8 @@ pub struct Summary {
     pub events: String,
     /// Leases that were given or renewed.
     pub leases: usize,
+    /// Versions that a data node has shown.
+    pub versions: usize,
     /// Simulated time in all.
     pub elapsed: Duration,
     /// A number that differs when anything happened otherwise.
@@ -108,18 +111,22 @@ pub fn run(seed: u64, bug: Bug) -> anyhow::Result<Summary> {
         let working = clients::work(seed, number, bug, Rc::clone(&servers), Rc::clone(&history));
         client(&mut sim, &format!("client{number}"), working);
     }
+    let view = Rc::new(view::View::default());
+    client(&mut sim, "view", Rc::clone(&view).run(seed, Rc::clone(&servers), Arc::clone(&watch)));
     let breaking = client(&mut sim, "nemesis", nemesis::run(seed, bug, Rc::clone(&servers), Rc::clone(&history)));
     until(&mut sim, &servers, &watch, || breaking.borrow().is_some()).context("the faults do not end")?;
     history.is_over.set(true);
-    let healing = client(&mut sim, "healer", nemesis::heal(Rc::clone(&servers), Rc::clone(&history)));
+    view.stays_up.set(true);
+    let healing = nemesis::heal(Rc::clone(&servers), Rc::clone(&history), Rc::clone(&view));
+    let healing = client(&mut sim, "healer", healing);
     until(&mut sim, &servers, &watch, || healing.borrow().is_some()).context("the cluster does not work again")?;
     healing.borrow_mut().take().unwrap_or(Ok(()))?;
     let events = breaking.borrow_mut().take().unwrap_or_default();
     let (elections, committed) = watch.counts();
     let (acked, reads) = history.counts();
     ensure!(acked >= ACKED_MIN && reads > 0, "unknown: only {acked} changes were acknowledged, {reads} reads");
-    let (leases, elapsed, trace) = (history.grants(), sim.elapsed(), watch.trace());
-    Ok(Summary { acked, reads, elections, committed, events, leases, elapsed, trace })
+    let (leases, versions, elapsed, trace) = (history.grants(), view.versions(), sim.elapsed(), watch.trace());
+    Ok(Summary { acked, reads, elections, committed, events, leases, versions, elapsed, trace })
 }
 
 /// Lets simulated time pass until something is true, and looks after each tick whether something is wrong.

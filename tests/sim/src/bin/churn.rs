@@ -45,11 +45,12 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     match churn::run(seed, arguments.plant) {
         Ok(done) => {
             say(&format!(
-                "seed {seed}: passed, {} acknowledged, {} reads, {} leases, {} elections, {} entries, {} simulated s, trace \
+                "seed {seed}: passed, {} acknowledged, {} reads, {} leases, {} versions seen, {} elections, {} entries, {} simulated s, trace \
                  {:016x}; {}\n",
                 done.acked,
                 done.reads,
                 done.leases,
+                done.versions,
                 done.elections,
                 done.committed,
                 done.elapsed.as_secs(),

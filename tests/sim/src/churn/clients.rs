@@ -79,7 +79,8 @@ async fn lease(host: &str, name: u64, owner: u64) -> Option<Grant> {
     Some(Grant { name, owner, fence, asked, answered: Instant::now() })
 }
 
-fn create(name: &str) -> Command {
+/// Makes a database.
+pub(super) fn create(name: &str) -> Command {
     Command::CreateDatabase { name: name.to_owned(), policy: Some(PolicySpec::automatic()), explicit: false }
 }
 

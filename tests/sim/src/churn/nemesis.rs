@@ -11,6 +11,7 @@ use model::NodeId;
 
 use super::clients::History;
 use super::servers::{NAMES, Servers, State, Wish};
+use super::view::View;
 use super::{ACKED_MIN, Bug};
 use crate::dice::Dice;
 use crate::http;
@@ -293,11 +294,15 @@ async fn replace(servers: &Servers, host: usize, seed: u64) {
 ///
 /// # Errors
 /// What is not so in time.
-pub async fn heal(servers: Rc<Servers>, history: Rc<History>) -> anyhow::Result<()> {
+pub async fn heal(servers: Rc<Servers>, history: Rc<History>, view: Rc<View>) -> anyhow::Result<()> {
     let start = tokio::time::Instant::now();
     loop {
         let why = match look(&servers, &history).await {
-            Ok(()) => return Ok(()),
+            Ok(()) if !view.has_newest(&servers) => anyhow::anyhow!("the data node lags behind"),
+            Ok(()) => {
+                let Some(node) = leader(&servers).and_then(|index| servers.all[index].node()) else { return Ok(()) };
+                return view.hears(&node).await;
+            }
             Err(why) => why,
         };
         if start.elapsed() > HEAL_MAX {

@@ -76,6 +76,13 @@ impl Watch {
         self.model().problem.clone()
     }
 
+    /// A data node shows a version.
+    pub fn seen(&self, by: &str, data: &Data) {
+        if data.cluster_id() != 0 {
+            self.model().state(by, data.index().0, data);
+        }
+    }
+
     /// A number that differs when anything happened otherwise.
     pub fn trace(&self) -> u64 {
         self.model().trace
@@ -166,7 +173,7 @@ impl Model {
         self.elections.push(Election { vote, as_it_was });
     }
 
-    fn state(&mut self, by: u64, index: u64, data: &Data) {
+    fn state(&mut self, by: &str, index: u64, data: &Data) {
         if let Err(violation) = data.validate() {
             self.wrong(format!("{by}: the metadata at {index} do not hold together: {violation}"));
         }
@@ -249,7 +256,7 @@ impl RaftWitness for Watch {
         let mut model = self.model();
         model.note(member, 4, (mark.index, mark.leader.0, mark.checksum.into()));
         model.commit(member, mark.index, mark.leader, mark.checksum);
-        model.state(member, mark.index, data);
+        model.state(&member.to_string(), mark.index, data);
     }
 
     fn installed(&self, member: u64, index: u64, leader: (u64, u64), data: &Data) {
@@ -261,6 +268,6 @@ impl RaftWitness for Watch {
         let one = model.member(member);
         one.base = one.base.max(index);
         one.log.retain(|place, _| *place > index);
-        model.state(member, index, data);
+        model.state(&member.to_string(), index, data);
     }
 }
