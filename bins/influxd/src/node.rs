@@ -134,6 +134,7 @@ impl Node {
         refuse_points_of_others(&env, &config, store.as_deref(), handoff.as_deref()).await?;
         let own = vec![addresses.rpc.clone(), addresses.meta_http.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
+        auth.register(&metrics);
         let channels = Arc::new(Channels::new(tls.to_data.clone(), auth.clone(), config.dial_timeout));
         let meta_channels = Arc::new(Channels::new(tls.to_meta.clone(), auth.clone(), config.dial_timeout));
         let remote = RemoteMeta::new(meta_channels, Vec::new());

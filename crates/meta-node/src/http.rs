@@ -154,6 +154,7 @@ fn refused(why: &Refusal) -> Reply {
     match why {
         Refusal::Unknown(why) => Reply::unauthorized(why),
         Refusal::Lacks { .. } => Reply::error(StatusCode::FORBIDDEN, &why.to_string()),
+        Refusal::NoAdmin => Reply::error(StatusCode::BAD_REQUEST, &why.to_string()),
         Refusal::TooMany(why) => Reply::error(StatusCode::TOO_MANY_REQUESTS, why),
         Refusal::Later(why) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, why),
     }

@@ -24,6 +24,10 @@ const ENTER_DEADLINE: Duration = Duration::from_secs(25);
 const LEAVE_DEADLINE: Duration = Duration::from_secs(20);
 /// Between two looks at it.
 const LEAVE_PAUSE: Duration = Duration::from_millis(100);
+/// A member that has heard of no leader for so long is in no election, but alone.
+const LEADER_DEADLINE: Duration = Duration::from_secs(4);
+/// Between two looks for one.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,9 @@ pub(crate) enum OperateError {
     /// Later, perhaps.
     #[error("no leader")]
     NoLeader,
+    /// This node stops.
+    #[error("server closed")]
+    Closed,
     /// Something failed on the way.
     #[error("{0}")]
     Failed(String),
@@ -50,6 +57,10 @@ impl From<ProposeError> for OperateError {
         match error {
             ProposeError::NotLeader(leader) => OperateError::NotLeader(leader),
             ProposeError::NoLeader => OperateError::NoLeader,
+            ProposeError::Stopped(why) => {
+                tracing::error!(why, "raft has ended");
+                OperateError::Closed
+            }
             other => OperateError::Failed(other.to_string()),
         }
     }
@@ -132,6 +143,12 @@ impl MetaNode {
             listed.map_err(|error| OperateError::Failed(error.to_string()))?;
             return Ok(id);
         }
+        if !self.finds_leader().await {
+            return Err(OperateError::Invalid(format!(
+                "dangled meta node at \"{}\" already has state present, cannot add another meta node",
+                self.0.config.http_addr
+            )));
+        }
         let data = self.ensure_linearizable().await?;
         let known = data.node_by_incarnation(incarnation).filter(|node| node.meta.is_some());
         if let Some(node) = known.filter(|_| !status.waits()) {
@@ -144,6 +161,16 @@ impl MetaNode {
         refuse_unreachable_names(&self.0.config.http_addr, &status.http_addr, Reach::Loopback)?;
         self.tell_to_enter(Port::Admin, addr, &data, false).await?;
         self.member_of(incarnation, |node| node.meta.is_some()).await
+    }
+
+    /// Whether somebody leads, after an election if there is one.
+    async fn finds_leader(&self) -> bool {
+        let found = async {
+            while self.leader().is_none() {
+                tokio::time::sleep(LEADER_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(LEADER_DEADLINE, found).await.is_ok()
     }
 
     /// What [`MetaNode::add_meta`] has a node do that waits: joins one of `peers`, and votes when this is over.

@@ -16,6 +16,7 @@ use env::Env;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use parking_lot::Mutex;
+use telemetry::{Counter, Metrics};
 use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -39,6 +40,7 @@ struct Inner {
     /// 0 until it is known.
     cluster: AtomicU64,
     sender: AtomicU64,
+    refused: Counter,
     /// By receiver. Guards only the map; nothing is awaited while it is held.
     signed: Mutex<HashMap<String, (MetadataValue<Ascii>, u64)>>,
 }
@@ -56,7 +58,14 @@ impl ClusterAuth {
             return ClusterAuth(None);
         }
         let (cluster, sender) = (AtomicU64::new(0), AtomicU64::new(0));
-        ClusterAuth(Some(Arc::new(Inner { env, secret, addresses, cluster, sender, signed: Mutex::default() })))
+        let (refused, signed) = (Counter::default(), Mutex::default());
+        ClusterAuth(Some(Arc::new(Inner { env, secret, addresses, cluster, sender, refused, signed })))
+    }
+
+    /// Has what was refused counted with others.
+    pub fn register(&self, metrics: &Metrics) {
+        let refused = self.0.as_ref().map_or_else(Counter::default, |inner| inner.refused.clone());
+        metrics.register("peer_calls_refused", "Calls to the port of nodes that proved nothing", &refused);
     }
 
     /// Whether there is a secret.
@@ -84,8 +93,15 @@ impl ClusterAuth {
     /// Why not, in the words that clients are told.
     pub fn check_bearer(&self, bearer: &str) -> Result<(), String> {
         let Some(inner) = &self.0 else { return Err("bearer auth disabled".to_owned()) };
-        match token::verify(bearer, inner.secret.as_str(), inner.now()) {
-            Ok(claims) if claims.username.is_empty() => Ok(()),
+        let (secret, now) = (inner.secret.as_str(), inner.now());
+        match token::verify(bearer, secret, now) {
+            // One that was made for a call to somebody is no good elsewhere, whoever overheard it.
+            Ok(claims) if claims.username.is_empty() => match peer::verify(bearer, secret, now) {
+                Ok(call) if !inner.addresses.contains(&call.receiver) => {
+                    Err(format!("the token is for {}", call.receiver))
+                }
+                _ => Ok(()),
+            },
             Ok(_) => Err("authorization failed".to_owned()),
             Err(error) => Err(error.to_string()),
         }
@@ -96,13 +112,15 @@ impl ClusterAuth {
     /// # Errors
     /// Why not.
     pub fn check_headers(&self, headers: &HeaderMap) -> Result<(), String> {
-        if !self.is_on() {
-            return Ok(());
-        }
-        match bearer_of(headers) {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let checked = match bearer_of(headers) {
             Some(bearer) => self.check_bearer(bearer),
             None => Err("unable to parse authentication credentials".to_owned()),
+        };
+        if checked.is_err() {
+            inner.refused.inc();
         }
+        checked
     }
 
     /// Signs calls to `receiver`.
@@ -112,7 +130,10 @@ impl ClusterAuth {
 
     fn check_call(&self, headers: &HeaderMap) -> Result<(), Status> {
         let Some(inner) = &self.0 else { return Ok(()) };
-        let refused = |why: &str| Err(Status::unauthenticated(format!("the call of another node is refused: {why}")));
+        let refused = |why: &str| {
+            inner.refused.inc();
+            Err(Status::unauthenticated(format!("the call of another node is refused: {why}")))
+        };
         let Some(bearer) = bearer_of(headers) else {
             return refused("it carries no token; is the secret of the cluster set on both nodes?");
         };

@@ -1,18 +1,24 @@
 //! gRPC and plain HTTP on one port, deadlines, peers that are gone.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use credentials::{PeerClaims, Secret, peer, token};
 use env::Env;
+use env::simulated::{SimClock, SimDisk};
+use rpc::auth::TOKEN_SECONDS;
 use rpc::peer::peer_server::Peer;
 use rpc::{CallError, Channels, ClusterAuth, Lane, call};
+use telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use wire::v1;
 
-/// Answers `State` at once, `Describe` never, refuses the rest.
-struct Fake;
+/// Answers `State` at once and counts, `Describe` never, refuses the rest.
+#[derive(Clone, Default)]
+struct Fake(Arc<AtomicU64>);
 
 type Pieces<T> = futures_util::stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
@@ -53,6 +59,7 @@ impl Peer for Fake {
         refused()
     }
     async fn state(&self, request: Request<v1::StateRequest>) -> Result<Response<v1::StateReply>, Status> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Response::new(v1::StateReply { header: request.into_inner().header, ..Default::default() }))
     }
 }
@@ -68,8 +75,8 @@ async fn start_with(auth: impl FnOnce(&Env, &str) -> ClusterAuth) -> (Env, Strin
     let listener = env.listen("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (stop, stopped) = watch::channel(false);
-    let app =
-        rpc::server::routes(Fake, auth(&env, &address)).route("/status", axum::routing::get(|| async { "fine\n" }));
+    let app = rpc::server::routes(Fake::default(), auth(&env, &address))
+        .route("/status", axum::routing::get(|| async { "fine\n" }));
     env.spawn(rpc::server::serve(env.clone(), listener, app, stopped));
     (env, address, stop)
 }
@@ -198,4 +205,132 @@ async fn plain_http_is_answered_on_the_same_port() {
     };
     assert!(ask("/status").await.starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(ask("/nothing").await.starts_with("HTTP/1.1 404 Not Found\r\n"));
+}
+
+/// A node, and a relay in front of it that keeps what is sent to it. Others know it by the address of the relay.
+struct Tapped {
+    address: String,
+    /// Behind the relay.
+    own: String,
+    heard: Arc<Mutex<Vec<u8>>>,
+    /// Calls that reached the service.
+    handled: Arc<AtomicU64>,
+    clock: SimClock,
+    metrics: Metrics,
+    _stop: watch::Sender<bool>,
+}
+
+impl Tapped {
+    async fn start(env: &Env) -> Tapped {
+        let listen = async || env.listen("127.0.0.1:0").await.expect("a port");
+        let (relay, server) = (listen().await, listen().await);
+        let address = relay.local_addr().expect("an address").to_string();
+        let own = server.local_addr().expect("an address").to_string();
+        let clock = SimClock::new(env.now());
+        let auth = ClusterAuth::new(at(&clock), secret(SECRET), vec![address.clone()]);
+        auth.belongs_to(5, 1);
+        let (metrics, fake, (stop, stopped)) = (Metrics::new(), Fake::default(), watch::channel(false));
+        auth.register(&metrics);
+        env.spawn(rpc::server::serve(env.clone(), server, rpc::server::routes(fake.clone(), auth), stopped));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (kept, target, spawner) = (Arc::clone(&heard), own.clone(), env.clone());
+        env.spawn(async move {
+            while let Ok((client, _)) = relay.accept().await {
+                let server = spawner.connect(&target).await.expect("a stream");
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (tokio::io::split(client), tokio::io::split(server));
+                let kept = Arc::clone(&kept);
+                spawner.spawn(async move {
+                    let mut bytes = vec![0; 4_096];
+                    while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                        kept.lock().expect("not poisoned").extend_from_slice(&bytes[..count]);
+                        to_server.write_all(&bytes[..count]).await.expect("passed on");
+                    }
+                });
+                spawner.spawn(async move {
+                    // Whoever asked may have gone.
+                    let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+                });
+            }
+        });
+        Tapped { address, own, heard, handled: fake.0, clock, metrics, _stop: stop }
+    }
+
+    /// Calls that were carried out, and calls that were refused.
+    fn counts(&self) -> (u64, u64) {
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix("peer_calls_refused_total "));
+        (self.handled.load(Ordering::Relaxed), line.expect("it is registered").parse().expect("a number"))
+    }
+
+    /// Sends bytes on a connection of their own, and waits until they have been carried out or refused.
+    async fn replay(&self, env: &Env, bytes: &[u8]) -> (u64, u64) {
+        let before = self.counts();
+        let mut stream = env.connect(&self.own).await.expect("a stream");
+        stream.write_all(bytes).await.expect("sent");
+        let mut piece = [0; 4_096];
+        let after = async {
+            while self.counts() == before {
+                assert_ne!(stream.read(&mut piece).await.expect("an answer"), 0, "it hangs up");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), after).await.expect("an answer");
+        let after = self.counts();
+        (after.0 - before.0, after.1 - before.1)
+    }
+}
+
+/// A world with this clock; nothing else of it is used.
+fn at(clock: &SimClock) -> Env {
+    Env::simulated(1, clock, &SimDisk::new(1))
+}
+
+fn advance(clock: &SimClock, seconds: u64) {
+    clock.jump(i64::try_from(seconds).expect("a while") * 1_000_000_000);
+}
+
+#[tokio::test]
+async fn what_was_overheard_is_good_for_its_receiver_and_for_five_minutes_at_most() {
+    let env = Env::real();
+    let [first, second] = [Tapped::start(&env).await, Tapped::start(&env).await];
+    let (carried_out, refused) = ((1, 0), (0, 1));
+    let sender = ClusterAuth::new(at(&first.clock), secret(SECRET), Vec::new());
+    sender.belongs_to(5, 2);
+    let channels = Channels::new(env.clone(), sender, SOON);
+    state(&channels, &first.address).await.expect("an answer");
+    assert_eq!(first.counts(), carried_out);
+    let overheard = first.heard.lock().expect("not poisoned").clone();
+    assert!(overheard.starts_with(b"PRI * HTTP/2.0\r\n"));
+    // Within its time a call can be repeated where it went to (TLS is against that), and nowhere else.
+    assert_eq!(first.replay(&env, &overheard).await, carried_out);
+    assert_eq!(second.replay(&env, &overheard).await, refused);
+    advance(&first.clock, TOKEN_SECONDS - 5);
+    assert_eq!(first.replay(&env, &overheard).await, carried_out);
+    advance(&first.clock, 6);
+    assert_eq!(first.replay(&env, &overheard).await, refused, "its time is over");
+    assert_eq!(first.replay(&env, &overheard).await, refused);
+}
+
+#[tokio::test]
+async fn clocks_may_differ_by_two_minutes() {
+    let env = Env::real();
+    let receiver = Tapped::start(&env).await;
+    let clock = SimClock::new(env.now());
+    let sender = ClusterAuth::new(at(&clock), secret(SECRET), Vec::new());
+    let channels = Channels::new(env.clone(), sender, SOON);
+    let two_minutes = 120;
+    assert!(state(&channels, &receiver.address).await.is_ok());
+    // The receiver is ahead, and goes on being so while the sender uses its token for as long as it does.
+    advance(&receiver.clock, two_minutes);
+    for _ in 0..10 {
+        assert!(state(&channels, &receiver.address).await.is_ok());
+        advance(&clock, 37);
+        advance(&receiver.clock, 37);
+    }
+    // The sender is ahead.
+    advance(&clock, 2 * two_minutes);
+    assert!(state(&channels, &receiver.address).await.is_ok());
+    advance(&receiver.clock, 2 * two_minutes + TOKEN_SECONDS);
+    let late = state(&channels, &receiver.address).await;
+    assert!(matches!(&late, Err(CallError::Refused(why)) if why.ends_with("token is expired")), "{late:?}");
 }

@@ -6,6 +6,7 @@
 mod directories;
 mod keys;
 mod metadata;
+mod names;
 mod rights;
 mod security;
 mod users;

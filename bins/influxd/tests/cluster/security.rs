@@ -1,7 +1,6 @@
-//! Every endpoint against every kind of credentials, tokens with tricks, secrets that must not show, and odd names; against
-//! real processes.
+//! Every endpoint against every kind of credentials, tokens with tricks, and secrets that must not show; against real
+//! processes.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,8 +9,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::json;
 use testkit::Cluster;
-use testkit::http::{Answer, encode, request};
+use testkit::http::{Answer, encode};
 
 use super::users::{ask, guard, start_all};
 use super::{check, cluster};
@@ -23,6 +23,7 @@ const CLIENTS: &str = "planted-token-secret";
 const ADMIN: (&str, &str) = ("admin", "planted-admin-password");
 const READER: (&str, &str) = ("reader", "planted-reader-password");
 const NEVER: u64 = 9_999_999_999;
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 /// A request with headers, on a connection of its own.
 fn send(address: &str, line: &str, headers: &str, body: &str) -> anyhow::Result<Answer> {
@@ -50,12 +51,17 @@ fn bearer(token: &str) -> String {
 
 /// Both APIs ask for proof, and there are an administrator and somebody who may nothing.
 fn guarded(cluster: &mut Cluster) -> anyhow::Result<()> {
+    guarded_with(cluster, "")
+}
+
+/// The same, with more keys in the table of the metadata.
+fn guarded_with(cluster: &mut Cluster, more: &str) -> anyhow::Result<()> {
     guard(cluster, "")?;
     for node in &cluster.nodes {
         let file = node.dir().join("influxdb.conf");
         let keys = format!(
             "[meta]\n  auth-enabled = true\n  meta-auth-enabled = true\n  internal-shared-secret = \"{NODES}\"\n  \
-             shared-secret = \"{USERS}\"\n"
+             shared-secret = \"{USERS}\"\n{more}"
         );
         fs::write(&file, fs::read_to_string(&file)?.replacen("[meta]\n", &keys, 1))?;
     }
@@ -306,11 +312,19 @@ fn files(dir: &Path, found: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How users are looked up in a directory that is not there.
+fn directory(password: &str) -> String {
+    format!(
+        "enabled = false\n[[servers]]\nhost = \"127.20.47.9\"\nport = 389\nsecurity = \"none\"\nbind-dn = \
+         \"cn=reader\"\nbind-password = \"{password}\"\nsearch-base-dns = [\"dc=x\"]\nsearch-filter = \"(uid=%s)\"\n"
+    )
+}
+
 #[test]
 fn planted_secrets_show_nowhere() {
     let (mut cluster, dir) = cluster(47, 2);
     let done = (|| {
-        guarded(&mut cluster)?;
+        guarded_with(&mut cluster, "  ldap-allowed = true\n")?;
         let ldap = "planted-directory-password";
         let changed = ("u", "planted-changed-password");
         let hash = "$2a$06$plantedplantedplantedeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i";
@@ -343,8 +357,25 @@ fn planted_secrets_show_nowhere() {
             say(node, 8091, "GET /status?u=admin&p=planted-admin-guess", "", "")?;
             let toml = format!("[[servers]]\nhost = \"x\"\nbind-password = [\"{ldap}\"]\n");
             say(node, 8091, "POST /ldap/v1/config", &admin, &toml)?;
+            say(node, 8091, "POST /ldap/v1/config", &admin, &directory(ldap))?;
             say(node, 8091, "GET /ldap/v1/config", &admin, "")?;
-            for path in ["/metrics", "/debug/vars", "/status", "/health"] {
+            let verify = r#"{"user":"ann","password":"planted-verified-password"}"#;
+            say(node, 8091, "POST /ldap/v1/verify", &admin, verify)?;
+            let verify = json!({ "user": "ann", "password": "planted-verified-password", "config": directory(ldap) });
+            say(node, 8091, "POST /ldap/v1/verify", &admin, &verify.to_string())?;
+            say(node, 8091, "POST /ldap/v1/purge-cache", &admin, "")?;
+            // Who sends a text that does not parse is told where it stops to, as by the reference; nobody else is.
+            for text in ["CREATE USER a WITH PASSWORD 'planted-open", "SET PASSWORD FOR u = planted-bare"] {
+                let answers = [
+                    send(&cluster.nodes[node].at(8086), &format!("POST /query?q={}", encode(text)), &admin, "")?,
+                    send(&cluster.nodes[node].at(8086), &format!("GET /query?q={}", encode(text)), &admin, "")?,
+                    send(&cluster.nodes[node].at(8086), "POST /query", &(admin.clone() + FORM), &format!("q={text}"))?,
+                ];
+                for answer in answers {
+                    anyhow::ensure!(answer.status == 400 && answer.body.contains("expected string"), "{answer:?}");
+                }
+            }
+            for path in ["/metrics", "/debug/vars", "/debug/requests", "/status", "/health"] {
                 say(node, 8086, &format!("GET {path}"), &admin, "")?;
             }
             say(node, 8086, "GET /query?q=SHOW+USERS;SHOW+GRANTS+FOR+u", &admin, "")?;
@@ -362,13 +393,16 @@ fn planted_secrets_show_nowhere() {
         for index in 0..2 {
             anyhow::ensure!(cluster.stop(index)? == Some(0));
         }
-        // The metadata has hashes, the configuration its own secrets; no password is in any file.
+        // The metadata has hashes, and what a directory is asked with; the configuration has its own secrets. Nothing else
+        // is in any file.
         let mut found = Vec::new();
         files(dir.path(), &mut found)?;
         let searched = found.iter().filter(|(path, _)| !path.ends_with("influxdb.conf"));
         for (path, bytes) in searched {
             let text = String::from_utf8_lossy(bytes).into_owned();
             let text = text.replace(&hash["$2a$06$".len()..], "");
+            let is_metadata = path.contains("/meta/");
+            let text = if is_metadata { text.replace(ldap, "") } else { text };
             anyhow::ensure!(leak(&text).is_none(), "{path} has {:?}", leak(&text));
         }
         Ok(())
@@ -376,171 +410,114 @@ fn planted_secrets_show_nowhere() {
     check(&cluster, done);
 }
 
-/// What a name may be for, and whether such a one is taken.
-fn names() -> Vec<(String, bool)> {
-    let odd = [
-        "",
-        ".",
-        "..",
-        "/",
-        "\\",
-        "a/b",
-        "a\\b",
-        "../x",
-        "..\\x",
-        "/etc/passwd",
-        "C:\\x",
-        "a/../b",
-        "\t",
-        "a\nb",
-        "a\rb",
-        "a\u{b}b",
-        "\u{7f}",
-        "a\u{7f}",
-        "\u{a0}",
-        "a\u{2028}b",
-        "\u{feff}",
-        "\u{fffd}",
-        "\u{85}",
-        "a\u{1b}[31m",
-        "x/",
-        "./x",
-        "....//x",
-        "..;/x",
-        "%2e%2e/",
-        "file:///x",
-        "//x",
-        "\\\\host\\share",
-        "a\u{0}b",
-        "\u{3000}",
-    ];
-    let plain = [
-        "a",
-        "A",
-        "a b",
-        " ",
-        "a.b",
-        "...",
-        ".a",
-        "a.",
-        "..a",
-        "a..",
-        "-",
-        "--x",
-        "-rf",
-        "~",
-        "~root",
-        "$HOME",
-        "`id`",
-        "$(id)",
-        "a;b",
-        "a|b",
-        "a&b",
-        "a>b",
-        "<x>",
-        "a'b",
-        "a\"b",
-        "a,b",
-        "a=b",
-        "%2e%2e%2f",
-        "%00",
-        "CON",
-        "NUL",
-        "aux",
-        "null",
-        "true",
-        "_internal2",
-        "\u{e4}",
-        "\u{65e5}\u{672c}",
-        "\u{1f600}",
-        "e\u{301}",
-        "\u{202e}abc",
-        "0",
-        "1e9",
-        "select",
-        "d/*x*/".trim_end_matches("/"),
-    ];
-    let long = [
-        ("x".repeat(255), true),
-        ("x".repeat(256), false),
-        ("\u{e4}".repeat(127), true),
-        ("\u{e4}".repeat(128), false),
-    ];
-    let odd = odd.into_iter().map(|name| (name.to_owned(), false));
-    odd.chain(plain.into_iter().filter(|name| !name.contains('/')).map(|name| (name.to_owned(), true)))
-        .chain(long)
-        .collect()
-}
+/// Calls between nodes, all of them.
+const CALLS: [&str; 10] =
+    ["Raft", "Propose", "Watch", "WriteShard", "Describe", "Select", "Series", "Digest", "Export", "State"];
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
-}
-
-/// The entries of all folders of a node, but for those of shards and logs, whose names are numbers.
-fn paths(dir: &Path) -> anyhow::Result<BTreeSet<String>> {
-    let mut found = Vec::new();
-    files(dir, &mut found)?;
-    Ok(found.into_iter().map(|(path, _)| path).collect())
+/// The answer to a call between nodes with these headers, as it comes: a refusal has the code 16.
+fn call(address: &str, name: &str, headers: &str, body: &[u8]) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length = body.len();
+    let head = format!(
+        "POST /mainstem.peer.v1.Peer/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: \
+         application/grpc\r\nContent-Length: {length}\r\n"
+    );
+    stream.write_all(format!("{head}{headers}\r\n").as_bytes())?;
+    stream.write_all(body)?;
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw)?;
+    Ok(String::from_utf8_lossy(&raw).to_lowercase())
 }
 
 #[test]
-fn odd_names_are_refused_or_names_and_never_paths() {
-    let (mut cluster, dir) = cluster(48, 1);
+fn calls_between_nodes_need_a_proof_for_this_node_and_this_time() {
+    let (mut cluster, _dir) = cluster(49, 2);
     let done = (|| {
-        cluster.start(0, &[])?;
-        let run = |text: &str| ask(&cluster, 0, ("", ""), "ok", text);
-        anyhow::ensure!(run("CREATE DATABASE ok")?.status == 200);
-        let names = names();
-        let refused = |answer: &Answer| answer.status >= 400 || answer.body.contains("\"error\"");
-        let (before, mut tried) = (paths(dir.path())?, 0);
-        for (name, fine) in &names {
-            let quoted = quoted(name);
-            for text in [
-                format!("CREATE DATABASE {quoted}"),
-                format!("CREATE RETENTION POLICY {quoted} ON ok DURATION 1d REPLICATION 1"),
-                format!("CREATE DATABASE x WITH NAME {quoted}"),
-            ] {
-                let answer = run(&text)?;
-                anyhow::ensure!(
-                    refused(&answer) != *fine || text.contains(" x WITH") && (*fine || name.is_empty()),
-                    "{text:?}: {answer:?}"
-                );
-                tried += 1;
+        guarded(&mut cluster)?;
+        let [first, second] = [&cluster.nodes[0], &cluster.nodes[1]];
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let claims = |receiver: String| credentials::PeerClaims { cluster: 0, sender: 2, receiver };
+        let own = || claims(first.at(8088));
+        let good = credentials::peer::sign(&own(), NODES, now + 300);
+        let (head, rest) = good.split_once('.').expect("parts");
+        let (body, signature) = rest.split_once('.').expect("parts");
+        let coded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let bad = [
+            ("nothing", String::new()),
+            ("a password", basic(ADMIN.0, ADMIN.1)),
+            (
+                "another secret",
+                bearer(&credentials::peer::sign(&own(), "planted-secret-of-other-nodes-32-", now + 300)),
+            ),
+            ("the secret of users", bearer(&credentials::peer::sign(&own(), USERS, now + 300))),
+            ("one of yesterday", bearer(&credentials::peer::sign(&own(), NODES, now - 86_400))),
+            ("one that has just ended", bearer(&credentials::peer::sign(&own(), NODES, now))),
+            ("one for another node", bearer(&credentials::peer::sign(&claims(second.at(8088)), NODES, now + 300))),
+            ("one for another port", bearer(&credentials::peer::sign(&claims(first.at(8086)), NODES, now + 300))),
+            ("one for everybody", bearer(&credentials::peer::sign(&claims(String::new()), NODES, now + 300))),
+            (
+                "one of another cluster",
+                bearer(&credentials::peer::sign(&credentials::PeerClaims { cluster: 7, ..own() }, NODES, now + 300)),
+            ),
+            ("one for the admin API", bearer(&credentials::token::sign("", NODES, now + 300))),
+            ("one of a user", bearer(&credentials::token::sign(ADMIN.0, USERS, now + 300))),
+            ("no signature", bearer(&format!("{head}.{body}."))),
+            ("no way of signing", bearer(&format!("{}.{body}.", coded(r#"{"alg":"none"}"#)))),
+            (
+                "no way of signing, kept signature",
+                bearer(&format!("{}.{body}.{signature}", coded(r#"{"alg":"none"}"#))),
+            ),
+            ("another way of signing", bearer(&format!("{}.{body}.{signature}", coded(r#"{"alg":"HS256"}"#)))),
+            ("a key pair", bearer(&format!("{}.{body}.{signature}", coded(r#"{"alg":"RS512"}"#)))),
+            ("other claims", bearer(&format!("{head}.{}.{signature}", coded(r#"{"username":"","exp":9999999999}"#)))),
+            ("a signature that is cut", bearer(&good[..good.len() - 1])),
+        ];
+        let raft = |node: &testkit::Node| -> anyhow::Result<serde_json::Value> {
+            let proof = bearer(&credentials::token::sign("", NODES, NEVER));
+            Ok(serde_json::from_str(&send(&node.at(8091), "GET /status", &proof, "")?.body)?)
+        };
+        let before = raft(first)?;
+        let mut refused = 0;
+        for name in CALLS {
+            for (what, headers) in &bad {
+                let answer = call(&first.at(8088), name, headers, b"\0\0\0\0\0")?;
+                anyhow::ensure!(answer.contains("grpc-status: 16"), "{name} with {what}: {answer}");
+                refused += 1;
             }
-            // Users and measurements are called as they like, for their names are nothing but values.
-            for text in [
-                format!("CREATE USER {quoted} WITH PASSWORD 'x'"),
-                format!("SELECT v FROM {quoted}"),
-                format!("SHOW SERIES FROM {quoted}"),
-                format!("SHOW GRANTS FOR {quoted}"),
-            ] {
-                anyhow::ensure!(run(&text)?.status < 500, "{text:?}");
-                tried += 1;
-            }
-            let target = format!("/write?db={}&rp={}", encode(name), encode(name));
-            let answer = request("POST", &cluster.nodes[0].at(8086), &target, b"m v=1 1")?;
-            anyhow::ensure!(
-                answer.status == if *fine { answer.status } else { answer.status.max(400) },
-                "{target} {answer:?}"
-            );
-            for (path, key) in [("/add-data", "addr"), ("/remove-data", "addr"), ("/join", "addr")] {
-                let answer =
-                    testkit::http::post_form(&cluster.nodes[0].at(8091), path, &format!("{key}={}", encode(name)))?;
-                anyhow::ensure!(answer.status >= 400 && answer.status < 600, "{path} {name:?}: {answer:?}");
-                tried += 1;
-            }
-            tried += 1;
+            let answer = call(&first.at(8088), name, &bearer(&good), b"garbage")?;
+            anyhow::ensure!(!answer.contains("grpc-status: 16"), "{name} with a proof: {answer}");
         }
-        anyhow::ensure!(names.len() >= 80 && tried == names.len() * 11, "{tried}");
-        // Whatever was made lies where such things lie, and is called by numbers.
-        let made: Vec<String> = paths(dir.path())?.difference(&before).cloned().collect();
-        let nodes = cluster.nodes[0].dir().display().to_string();
-        for path in &made {
-            let inside = path.strip_prefix(&nodes).ok_or_else(|| anyhow::anyhow!("{path} is outside"))?;
-            let known = |char: char| char.is_ascii_alphanumeric() || "/.-_".contains(char);
-            anyhow::ensure!(inside.chars().all(known) && !inside.contains(".."), "{path}");
+        // The other calls of that port.
+        for (line, body) in [
+            ("GET /shards", ""),
+            ("POST /enter", r#"{"metaServers":["127.20.49.9:8091"]}"#),
+            ("POST /leave", r#"{"incarnation":"0"}"#),
+        ] {
+            for (what, headers) in &bad {
+                // These take what the admin API takes of nodes, which names neither a receiver nor a cluster.
+                if ["one for the admin API", "one of another cluster"].contains(what) {
+                    continue;
+                }
+                let answer = send(&first.at(8088), line, headers, body)?;
+                anyhow::ensure!(answer.status == 401, "{line} with {what}: {answer:?}");
+                refused += 1;
+            }
         }
-        anyhow::ensure!(run("SHOW DATABASES")?.status == 200, "and it goes on");
+        // Nor are they good on the admin API, but for those that it takes of nodes and users.
+        for (what, headers) in &bad {
+            let answer = send(&first.at(8091), "GET /user", headers, "")?;
+            let taken =
+                ["a password", "one for the admin API", "one of a user", "one of another cluster"].contains(what);
+            anyhow::ensure!(answer.status == if taken { 200 } else { 401 }, "GET /user with {what}: {answer:?}");
+        }
+        // All of it is counted, and nothing has come of it.
+        let metrics = send(&first.at(8086), "GET /metrics", &basic(ADMIN.0, ADMIN.1), "")?.body;
+        anyhow::ensure!(metrics.contains(&format!("peer_calls_refused_total {refused}\n")), "{refused}: {metrics}");
+        anyhow::ensure!(raft(first)? == before);
+        anyhow::ensure!(first.log_tail(1_000_000).contains("the call of another node is refused"));
+        anyhow::ensure!(ask(&cluster, 1, ADMIN, "", "CREATE DATABASE after")?.status == 200);
+        anyhow::ensure!(ask(&cluster, 0, ADMIN, "", "SHOW DATABASES")?.body.contains("after"));
         Ok(())
     })();
     check(&cluster, done);

@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credentials::token;
+use credentials::{TokenError, token};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use login::{Identity, LoginError};
@@ -68,6 +68,9 @@ pub(super) enum Refusal {
         /// What would have been enough.
         permission: Permission,
     },
+    /// There is nobody yet who could prove anything, but for nodes.
+    #[error("must create admin user first")]
+    NoAdmin,
     /// Too many proved nothing that came from there.
     #[error("{0}")]
     TooMany(String),
@@ -127,7 +130,12 @@ impl Admin {
 
     async fn visitor(&self, parts: &Parts) -> Result<Visitor, Refusal> {
         let data = self.node.data();
-        match shown(parts) {
+        let shown = shown(parts);
+        let may_be_node = matches!(shown, Some(Shown::Token(_)));
+        if !may_be_node && self.is_without_admin(&data) {
+            return Err(Refusal::NoAdmin);
+        }
+        match shown {
             None => Err(Refusal::Unknown("unable to parse authentication credentials".to_owned())),
             Some(Shown::User(name, _)) if name.is_empty() => Err(Refusal::Unknown("username required".to_owned())),
             Some(Shown::User(name, password)) => {
@@ -139,11 +147,25 @@ impl Admin {
         }
     }
 
+    /// Whether no user can be somebody yet. A directory has administrators of its own.
+    fn is_without_admin(&self, data: &Data) -> bool {
+        !data.users().iter().any(|user| user.admin) && data.directory().is_none()
+    }
+
     async fn check_token(&self, bearer: &str) -> Result<Visitor, Refusal> {
         let auth = &self.node.config().auth;
         let as_node = auth.check_bearer(bearer);
-        if as_node.is_ok() || self.config.shared_secret.is_empty() {
-            return as_node.map(|()| Visitor::Node).map_err(Refusal::Unknown);
+        let why = match as_node {
+            Ok(()) => return Ok(Visitor::Node),
+            Err(why) => why,
+        };
+        let data = self.node.data();
+        let names_user = token::claimed_username(bearer).is_some_and(|name| !name.is_empty());
+        if names_user && self.is_without_admin(&data) {
+            return Err(Refusal::NoAdmin);
+        }
+        if self.config.shared_secret.is_empty() {
+            return Err(Refusal::Unknown(if names_user { TokenError::NoSecret.to_string() } else { why }));
         }
         let now = u64::try_from(self.node.0.env.now().0 / 1_000_000_000).unwrap_or(0);
         let claims = token::verify(bearer, self.config.shared_secret.as_str(), now);
@@ -152,7 +174,6 @@ impl Admin {
             // Of a node, and not signed with the secret of nodes.
             return Err(Refusal::Unknown("signature is invalid".to_owned()));
         }
-        let data = self.node.data();
         let rights = match self.logins.find(&data, &claims.username).await {
             Ok(identity) => rights(&data, &identity),
             Err(LoginError::Wrong) => None,

@@ -149,9 +149,28 @@ pub(super) fn refused(error: &OperateError, uri: &Uri) -> Reply {
         OperateError::NotLeader(_) | OperateError::NoLeader => {
             return Reply::error(StatusCode::SERVICE_UNAVAILABLE, "no leader");
         }
+        OperateError::Closed => StatusCode::SERVICE_UNAVAILABLE,
         OperateError::Invalid(_) => StatusCode::BAD_REQUEST,
         OperateError::Conflict(_) => StatusCode::CONFLICT,
         OperateError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Reply::error(status, &error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::node::ProposeError;
+
+    #[tokio::test]
+    async fn a_node_that_stops_says_so() {
+        let uri = "/user".parse().expect("a path");
+        let reply = refused(&ProposeError::Stopped("the disk is gone".to_owned()).into(), &uri);
+        let answer = reply.into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        assert_eq!(body, r#"{"error":"server closed"}"#);
+    }
 }

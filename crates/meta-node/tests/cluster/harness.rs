@@ -91,6 +91,8 @@ pub(crate) struct Host {
     pub(crate) snapshot_entries: u64,
     /// Whether the admin API asks for proof.
     pub(crate) admin_auth: bool,
+    /// Signs the tokens of users.
+    pub(crate) user_secret: &'static str,
     switch: Switch,
 }
 
@@ -116,6 +118,7 @@ impl Host {
             tcp_addr: format!("{name}:8088"),
             snapshot_entries,
             admin_auth: false,
+            user_secret: "a secret of users",
             switch: switch.clone(),
         })
     }
@@ -128,6 +131,14 @@ impl Host {
         Arc::new(host)
     }
 
+    /// One that asks for proof and takes no tokens of users.
+    pub(crate) async fn without_user_secret(root: &Path, name: &str, switch: &Switch) -> Arc<Host> {
+        let host = Host::guarded(root, name, switch).await;
+        let mut host = Arc::into_inner(host).expect("nobody else has it");
+        host.user_secret = "";
+        Arc::new(host)
+    }
+
     /// The same directory under other addresses.
     pub(crate) async fn moved(&self, name: &str) -> Arc<Host> {
         Arc::new(Host {
@@ -136,6 +147,7 @@ impl Host {
             tcp_addr: format!("{name}:8088"),
             snapshot_entries: self.snapshot_entries,
             admin_auth: self.admin_auth,
+            user_secret: self.user_secret,
             switch: self.switch.clone(),
         })
     }
@@ -173,7 +185,7 @@ impl Host {
             version: "1.12.4".to_owned(),
             password_hash: credentials::Scheme::parse("bcrypt;cost=4").expect("a scheme"),
             auth_enabled: self.admin_auth,
-            shared_secret: Secret::new("a secret of users".to_owned()),
+            shared_secret: Secret::new(self.user_secret.to_owned()),
             directory: Some(Arc::new(Guests)),
             ldap_allowed: self.admin_auth,
         };

@@ -1,5 +1,6 @@
 //! Whole clusters of meta nodes: forming, joining, losing, restarting, removing.
 
+mod errors;
 mod harness;
 mod http;
 mod operate;

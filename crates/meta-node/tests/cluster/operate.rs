@@ -54,15 +54,15 @@ fn error(text: &str) -> String {
 }
 
 /// A data node that does as it is told: registers when it is asked in, and takes another directory when it leaves.
-struct DataNode {
-    address: String,
+pub(crate) struct DataNode {
+    pub(crate) address: String,
     incarnation: Arc<Mutex<Incarnation>>,
     told: Arc<Mutex<Vec<String>>>,
     _server: TaskHandle<()>,
 }
 
 impl DataNode {
-    async fn start(root: &std::path::Path, switch: &Switch, name: &str, seed: u128) -> DataNode {
+    pub(crate) async fn start(root: &std::path::Path, switch: &Switch, name: &str, seed: u128) -> DataNode {
         let host = Host::new(root, name, switch).await;
         let address = host.http_addr.clone();
         let incarnation = Arc::new(Mutex::new(Incarnation(seed)));

@@ -76,7 +76,40 @@ pub(super) fn check_name(name: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Letters, marks, numbers, punctuation, symbols and the plain space; no other space and no control character.
+/// Letters, marks, numbers, punctuation, symbols and the plain space: no other space, nothing that controls, formats or turns
+/// around what stands beside it, and nothing that means something only to some.
 fn is_printable(char: char) -> bool {
-    char == ' ' || !(char.is_control() || char.is_whitespace() || char == '\u{feff}' || char == '\u{fffd}')
+    let is_hidden = HIDDEN.iter().any(|(first, last)| (*first..=*last).contains(&char));
+    // The last two of every plane are no characters.
+    let is_none = u32::from(char) & 0xfffe == 0xfffe;
+    char == ' ' || !(char.is_control() || char.is_whitespace() || char == '\u{fffd}' || is_hidden || is_none)
 }
+
+/// Characters of the category "format" in Unicode 15, those for private use, and those that never will be any.
+const HIDDEN: [(char, char); 25] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{180e}', '\u{180e}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{202a}', '\u{202e}'),
+    ('\u{2060}', '\u{2064}'),
+    ('\u{2066}', '\u{206f}'),
+    ('\u{e000}', '\u{f8ff}'),
+    ('\u{fdd0}', '\u{fdef}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{fff9}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0001}', '\u{e0001}'),
+    ('\u{e0020}', '\u{e007f}'),
+    ('\u{f0000}', '\u{ffffd}'),
+    ('\u{100000}', '\u{10fffd}'),
+];
