@@ -9,15 +9,15 @@ use clap::{Command, Parser};
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, args_override_self = true)]
 pub(crate) struct Global {
-    #[arg(long = "auth-type", default_value = "none")]
+    // What is empty is told by the file of `-config`, and has its usual value from `Global::settle` on.
+    #[arg(long = "auth-type", default_value = "")]
     pub(crate) auth_type: String,
-    #[arg(long, default_value = "localhost:8091")]
+    #[arg(long, default_value = "")]
     pub(crate) bind: String,
     #[arg(long = "bind-tls")]
     pub(crate) bind_tls: bool,
-    // Accepted, and nothing is read from it: what it would say can be said with flags.
-    #[arg(long = "config", default_value = "")]
-    pub(crate) _config: String,
+    #[arg(long, default_value = "")]
+    pub(crate) config: String,
     // These three are ours.
     #[arg(long = "ca", default_value = "")]
     pub(crate) ca: String,
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_given_is_the_usual() {
         let (global, rest) = global("show").expect("fine");
-        assert_eq!((global.auth_type.as_str(), global.bind.as_str()), ("none", "localhost:8091"));
+        assert_eq!((global.auth_type.as_str(), global.bind.as_str(), global.config.as_str()), ("", "", ""));
         assert_eq!(global.timeout, Duration::from_secs(10));
         assert!(!global.bind_tls && global.user.is_empty() && global.pwd.is_empty() && global.secret.is_empty());
         assert_eq!(rest, ["show"]);
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!((global.bind.as_str(), global.auth_type.as_str(), global.user.as_str()), ("a:1", "JWT", "u"));
         assert_eq!((global.secret.as_str(), global.pwd.as_str()), ("-s", "p=q"));
         assert_eq!(global.timeout, Duration::from_secs(90));
-        assert!(!global.bind_tls);
+        assert!(!global.bind_tls && global.config == "f");
         assert_eq!(rest, ["add-data", "-p", "x"]);
     }
 

@@ -20,6 +20,7 @@ mod leave;
 mod members;
 mod print;
 mod program;
+mod settle;
 mod shards;
 mod show;
 mod terminal;

@@ -114,6 +114,7 @@ impl Ctl<'_> {
         if usage::is_later(command) {
             return Err(Failure::local("not available in this release").into());
         }
+        self.global.settle(&self.surroundings.env)?;
         self.authorization = authorization(&self.global)?;
         match command {
             "add-meta" => members::add_meta(self, arguments).await,

@@ -39,7 +39,7 @@ Options:
   -cert file
        A certificate to show, for nodes that ask for one.
   -config file
-       Accepted for old scripts; nothing is read from the file.
+       The file of a meta node, which says where it listens, whether with TLS, and the secret, where no flag does.
   -k
        Do not check the certificates of nodes.
   -key file

@@ -45,10 +45,21 @@ impl ClusterAuthConfig {
             ("auth-enabled", admin_auth_enabled),
             ("require-cluster-auth", settings.bool("meta", "require-cluster-auth") == Some(true)),
             ("meta-auth-enabled", is_server && settings.bool("meta", "meta-auth-enabled") == Some(true)),
+            // With a secret Raft never goes without proof, neither way.
+            (
+                "raft-portal-auth-required",
+                !is_server && settings.bool("meta", "raft-portal-auth-required") == Some(true),
+            ),
+            (
+                "raft-dialer-auth-required",
+                !is_server && settings.bool("meta", "raft-dialer-auth-required") == Some(true),
+            ),
         ];
         if let Some((demand, _)) = demands.into_iter().find(|(_, demands)| *demands && secret.is_empty()) {
             let reason = match demand {
-                "require-cluster-auth" => format!("{own} is blank and must be set in config when it is required"),
+                "require-cluster-auth" | "raft-portal-auth-required" | "raft-dialer-auth-required" => {
+                    format!("{own} is blank and must be set in config when it is required")
+                }
                 _ => format!("{own} is blank and must be set in config when auth is enabled"),
             };
             return Err(refusal(settings, "meta", demand, &reason));
@@ -117,6 +128,18 @@ mod tests {
             ),
             (
                 InfluxdMeta,
+                "raft-portal-auth-required = true",
+                "f:2: [meta] raft-portal-auth-required: internal-shared-secret is blank and must be set in config when it \
+                 is required",
+            ),
+            (
+                InfluxdMeta,
+                "raft-dialer-auth-required = true",
+                "f:2: [meta] raft-dialer-auth-required: internal-shared-secret is blank and must be set in config when it \
+                 is required",
+            ),
+            (
+                InfluxdMeta,
                 "internal-shared-secret = \"fifteen letters\"",
                 "f:2: [meta] internal-shared-secret: a secret of fewer than 16 bytes can be guessed; take a longer one",
             ),
@@ -137,6 +160,8 @@ mod tests {
             assert!(auth.warnings()[0].contains("has 16 bytes"));
         }
         assert!(read(Influxd, "").expect("settings").warnings()[0].contains("are open"));
+        let raft = "raft-portal-auth-required = true\nraft-dialer-auth-required = true\n";
+        assert!(read(InfluxdMeta, &format!("{raft}internal-shared-secret = \"sixteen letters!\"")).is_ok());
         let long = format!("internal-shared-secret = \"{}\"", "x".repeat(32));
         assert_eq!(read(InfluxdMeta, &long).expect("settings").warnings(), Vec::<String>::new());
     }

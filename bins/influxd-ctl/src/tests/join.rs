@@ -224,3 +224,63 @@ async fn nobody_to_join_is_told() {
     "#]]
     .assert_eq(&said.story());
 }
+
+#[tokio::test]
+async fn a_meta_node_alone_joins_and_a_refused_one_does_not() {
+    let refusal =
+        r#"409 {"error":"meta node at \"127.40.57.2:8091\" is a member of another cluster: leader=x peers=[x]"}"#;
+    let added = r#"200 {"id":4,"addr":"127.40.57.2:8091"}"#;
+    let answers = [("GET /status", META), ("POST /join", added), ("POST /join", refusal)];
+    let _meta = Fake::start("127.40.57.1:8091", &answers).await;
+    let _own_meta = Fake::start("127.40.57.2:8091", &[("GET /status", UNJOINED_META)]).await;
+    let said = ctl_on("127.40.57.2", "", &["join", "127.40.57.1:8091"]).await;
+    expect![[r#"
+        Joining meta node at 127.40.57.1:8091
+        Searching for meta node on 127.40.57.2:8091...
+        Searching for data node on 127.40.57.2:8088...
+
+        Successfully joined cluster
+
+          * Added meta node 4 at 127.40.57.2:8091
+          * No data node added.  Run with -v to see more information
+    "#]]
+    .assert_eq(&said.story());
+    let said = ctl_on("127.40.57.2", "", &["join", "-v", "127.40.57.1:8091"]).await;
+    expect![[r#"
+        Joining meta node at 127.40.57.1:8091
+        Searching for meta node on 127.40.57.2:8091...
+        Searching for data node on 127.40.57.2:8088...
+
+        Failed to add meta node 127.40.57.2:8091!
+
+          Reason:
+
+            operation exited with error: meta node at "127.40.57.2:8091" is a member of another cluster: leader=x peers=[x]
+
+          If a meta node is running on this host,
+          you may need to add it manually using the following command:
+
+          influxd-ctl -bind 127.40.57.1:8091 add-meta <metaAddr:port>
+
+          Common problems:
+
+            * The meta node may listen on a port other than the default 8091
+            * The meta node process may not be running
+
+        No data node found on 127.40.57.2:8088!
+
+          If a data node is running on this host,
+          you may need to add it manually using the following command:
+
+          influxd-ctl -bind 127.40.57.1:8091 add-data <dataAddr:port>
+
+          Common problems:
+
+            * The data node may listen on a port other than the default 8088
+            * The data node process may not be running
+
+        Failed to join cluster.
+        exit 1
+    "#]]
+    .assert_eq(&said.story());
+}

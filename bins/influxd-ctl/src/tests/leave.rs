@@ -166,3 +166,50 @@ async fn a_data_node_without_tls_is_found_beside_a_meta_node_with_it() {
     assert!(story.contains("  * Data node at 127.40.69.2:8088 is not part of a cluster\n"), "{story}");
     assert_eq!(node.heard(), "GET /status\n", "without credentials");
 }
+
+#[tokio::test]
+async fn a_data_node_alone_leaves() {
+    let status = r#"200 {"nodeType":"data","metaAddrs":["127.40.65.1:8091"]}"#;
+    let _own_data = Fake::start("127.40.65.2:8088", &[("GET /status", status)]).await;
+    let _meta = Fake::start("127.40.65.1:8091", &[("POST /remove-data", "204")]).await;
+    expect![[r#"
+        Searching for data node on 127.40.65.2:8088...
+        Removed 127.40.65.2:8088 from the cluster
+        Searching for meta node on 127.40.65.2:8091...
+          * No meta node found.
+
+        Successfully left cluster
+
+          * Removed data node 127.40.65.2:8088 from cluster
+          * No meta node removed from cluster
+    "#]]
+    .assert_eq(&ctl_on("127.40.65.2", "", &["leave", "-y"]).await.story());
+}
+
+/// A terminal that fails when it is read from.
+struct Gone;
+
+impl std::io::Read for Gone {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("the terminal is gone"))
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_be_asked_stays() {
+    let _own_meta = Fake::start("127.40.66.2:8091", &[("GET /status", META)]).await;
+    let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::BufReader::new(Gone));
+    let surroundings = Surroundings { env: Env::real(), host: "127.40.66.2".to_owned() };
+    let code = run(&["leave".to_owned()], surroundings, Terminal::new(&mut out, &mut err, &mut input, false)).await;
+    let said = Said { out: String::from_utf8(out).expect("UTF-8"), err: String::from_utf8(err).expect("UTF-8"), code };
+    expect![[r#"
+        Searching for data node on 127.40.66.2:8088...
+          * No data node found.
+        Searching for meta node on 127.40.66.2:8091...
+        Remove meta node 127.40.66.2:8091 from the cluster [y/N]: 
+          * Prompt error: the terminal is gone
+
+        No nodes removed from cluster.
+    "#]]
+    .assert_eq(&said.story());
+}

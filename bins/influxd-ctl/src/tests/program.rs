@@ -260,3 +260,59 @@ async fn tokens_need_a_secret() {
     "#]]
     .assert_eq(&ctl("-auth-type jwt -secret hidden token x").await);
 }
+
+#[tokio::test]
+async fn the_file_of_a_meta_node_says_what_flags_do_not() {
+    let answers = [("GET /show-cluster", "200 {}")];
+    let mut meta = Fake::start("127.40.25.1:8091", &answers).await;
+    let mut other = Fake::start("127.40.25.2:8091", &answers).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let secrets = format!("internal-shared-secret = \"{SECRET}\"\n  shared-secret = \"of users\"");
+    let guarded = write(
+        "guarded.conf",
+        &format!(
+            "hostname = \"127.40.25.1\"\n[meta]\n  http-bind-address = \":8091\"\n  auth-enabled = true\n  {secrets}\n"
+        ),
+    );
+    let open = write("open.conf", "[meta]\n  http-bind-address = \"127.40.25.1:8091\"\n");
+    let server = format!("[meta]\n  auth-enabled = true\n  meta-internal-shared-secret = \"{SECRET}\"\n");
+    let server = write("influxdb.conf", &(server + "  http-bind-address = \"127.40.25.1:8091\"\n"));
+    for words in [
+        &["-config", &guarded, "show"][..],
+        &["-config", &guarded, "-user", "ann", "-secret", SECRET, "show"],
+        &["-config", &guarded, "-auth-type", "basic", "-user", "u", "-pwd", "p", "show"],
+        &["-config", &guarded, "-user", "ann", "show"],
+        &["-config", &open, "show"],
+        &["-config", &server, "show"],
+        &["-config", &guarded, "-bind", "127.40.25.2:8091", "-auth-type", "none", "show"],
+    ] {
+        let said = ctl_on("h", "", words).await;
+        assert_eq!((said.err.as_str(), said.code), ("", 0), "{words:?}");
+    }
+    expect![[r#"
+        GET /show-cluster [Bearer of "" for 300 s]
+        GET /show-cluster [Bearer of "ann" for 300 s]
+        GET /show-cluster [Basic dTpw]
+        GET /show-cluster [signature is invalid]
+        GET /show-cluster
+        GET /show-cluster [Bearer of "" for 300 s]
+    "#]]
+    .assert_eq(&meta.heard());
+    assert_eq!(other.heard(), "GET /show-cluster\n");
+    let tls = write("tls.conf", "[meta]\n  http-bind-address = \"127.40.25.1:8091\"\n  https-enabled = true\n");
+    let said = ctl_on("h", "", &["-config", &tls, "show"]).await;
+    assert!(said.err.contains("its port has no TLS"), "{}", said.err);
+    assert_eq!(meta.heard(), "", "no request in plain text");
+    let broken = write("broken.conf", "[meta\n");
+    for (file, want) in
+        [(&*broken, "! show: -config: "), ("/nowhere.conf", "! show: -config: /nowhere.conf: No such file")]
+    {
+        let said = ctl_on("h", "", &["-config", file, "show"]).await.story();
+        assert!(said.starts_with(want) && said.ends_with("exit 1\n"), "{said}");
+    }
+}

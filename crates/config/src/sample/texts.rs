@@ -214,12 +214,14 @@ const KEYS: &[(&str, &str, &str)] = &[
     (
         "meta",
         "raft-portal-auth-required",
-        "Whether meta nodes that call must prove who they are, besides the secret of the cluster.",
+        "Whether meta nodes that call must prove who they are. They must wherever there is a secret; true stops the start \
+      without one.",
     ),
     (
         "meta",
         "raft-dialer-auth-required",
-        "Whether this node proves to meta nodes who it is, besides the secret of the cluster.",
+        "Whether this node proves to meta nodes who it is. It does wherever there is a secret; true stops the start without \
+      one.",
     ),
     ("data", "enabled", "Whether this node keeps points."),
     ("data", "dir", "Where shards are kept, each in a directory of its own."),
