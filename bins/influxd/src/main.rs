@@ -4,10 +4,11 @@ mod arguments;
 
 use std::process::ExitCode;
 
+use cluster::Schedule;
 use config::{DataNodeConfig, Program};
 use env::Env;
 use influxd::lookup::{self, Found};
-use influxd::node::Node;
+use influxd::node::{Node, repair_interval};
 use influxd::program::{self, Ended, complain, exit_code, print, signal};
 use influxd::tls::NodeTls;
 
@@ -64,17 +65,22 @@ fn run(flags: Run) -> anyhow::Result<()> {
 async fn serve(env: Env, node_config: DataNodeConfig, flags: Run) -> anyhow::Result<()> {
     let tls = NodeTls::open(&env, &node_config.tls)?;
     env.spawn(tls.clone().watch_expiry());
-    let reloaded = tls.clone();
+    let schedule = Schedule::new(repair_interval(&node_config));
+    let (reloaded, changed) = (tls.clone(), schedule.clone());
     program::on_hangup(&env, move || {
         // The file first: once the certificates are told to be read, it has been.
         let found = lookup::find(Program::Influxd, flags.config.as_deref());
-        let level = found.and_then(|found| Ok(self::node_config(&found, &flags)?.log_level));
+        let read = found.and_then(|found| self::node_config(&found, &flags));
+        if let Ok(config) = &read {
+            changed.change(repair_interval(config));
+        }
         reloaded.reload();
-        program::reload_level(level);
+        program::reload_level(read.map(|config| config.log_level));
     });
     let command_line: Vec<String> = std::env::args().collect();
     loop {
-        let starting = Node::start_with(env.clone(), node_config.clone(), tls.clone(), command_line.clone());
+        let starting =
+            Node::start_with(env.clone(), node_config.clone(), tls.clone(), schedule.clone(), command_line.clone());
         let node = tokio::select! {
             // Joining can take for ever; losing a start half-way leaves directories that the next start takes up.
             node = starting => node?,

@@ -123,7 +123,7 @@ impl MetaOnly {
             serve(
                 &env,
                 http_listener,
-                admin_app(&env, &node, server, &config.cluster_auth, config.password_hash),
+                admin_app(&env, &node, server, &config.cluster_auth, config.password_hash, config.tracing),
                 &stopped,
             ),
             env.spawn(node.clone().run_gossip()),
@@ -177,6 +177,7 @@ pub(crate) fn admin_app(
     server: ShardServer,
     auth: &ClusterAuthConfig,
     password_hash: Scheme,
+    tracing: bool,
 ) -> axum::Router {
     let config = HttpConfig {
         version: COMPATIBLE_VERSION.to_owned(),
@@ -185,6 +186,7 @@ pub(crate) fn admin_app(
         shared_secret: auth.shared_secret.clone(),
         directory: crate::auth::directory(env),
         ldap_allowed: auth.ldap_allowed,
+        tracing,
     };
     rpc::server::routes(server, node.config().auth.clone()).merge(meta_node::http::router(node.clone(), config))
 }

@@ -14,7 +14,8 @@ use cluster::budget::QueryMemory;
 use cluster::hints::HintSender;
 use cluster::shard_server::Parts;
 use cluster::{
-    HybridClock, LocalShards, MetaEndpoint, Peers, PointsWriter, QueryLimits, Repair, ShardServer, Statements, expire,
+    HybridClock, LocalShards, MetaEndpoint, Peers, PointsWriter, QueryLimits, Repair, Schedule, ShardServer,
+    Statements, expire,
 };
 use config::{DataNodeConfig, Mode};
 use env::{DirLock, Env, TaskHandle};
@@ -101,10 +102,11 @@ impl Node {
     /// What stops a node from starting, in a sentence.
     pub async fn start(env: Env, config: DataNodeConfig, command_line: Vec<String>) -> anyhow::Result<Node> {
         let tls = NodeTls::open(&env, &config.tls)?;
-        Node::start_with(env, config, tls, command_line).await
+        let schedule = Schedule::new(repair_interval(&config));
+        Node::start_with(env, config, tls, schedule, command_line).await
     }
 
-    /// As [`Node::start`], with certificates that have been read.
+    /// As [`Node::start`], with certificates that have been read, and a schedule of comparisons that may change.
     ///
     /// # Errors
     /// The same.
@@ -112,6 +114,7 @@ impl Node {
         env: Env,
         config: DataNodeConfig,
         tls: NodeTls,
+        schedule: Schedule,
         command_line: Vec<String>,
     ) -> anyhow::Result<Node> {
         let started = env.now();
@@ -224,7 +227,10 @@ impl Node {
         if let Some(local) = &local {
             let learning = Arc::clone(local);
             background.push(env.spawn(async move { learning.learn_start().await }));
-            background.extend(shard_work(&env, &config, &meta, local, &peers, handoff.as_ref(), &metrics));
+            background.extend(shard_work(&env, &config, &meta, local, handoff.as_ref(), &metrics));
+            let (meta, local, peers) = (Arc::clone(&meta), Arc::clone(local), Arc::clone(&peers));
+            let repair = Repair::new(env.clone(), meta, local, peers, schedule, &metrics);
+            background.push(env.spawn(repair.run()));
         }
         if let Some(handoff) = &handoff {
             let sender = HintSender::new(Arc::clone(&meta), Arc::clone(&peers), config.write_timeout);
@@ -488,7 +494,8 @@ fn admin_app(
     match meta_node {
         Some(node) => {
             let server = ShardServer::new(env.clone(), endpoint);
-            meta_only::admin_app(env, node, server, &config.cluster_auth, config.password_hash)
+            let (auth, scheme) = (&config.cluster_auth, config.password_hash);
+            meta_only::admin_app(env, node, server, auth, scheme, config.meta_tracing)
         }
         None => {
             let meta = Arc::clone(meta);
@@ -691,28 +698,21 @@ async fn open_handoff(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Opti
     Ok(Some(Arc::new(queues)))
 }
 
-/// The background work of a node that holds shards.
+/// How often copies are compared, if they are.
+pub fn repair_interval(config: &DataNodeConfig) -> Option<Duration> {
+    config.anti_entropy_enabled.then_some(config.anti_entropy_interval)
+}
+
+/// The background work of a node that holds shards, but for repair.
 fn shard_work(
     env: &Env,
     config: &DataNodeConfig,
     meta: &Arc<MetaClient>,
     local: &Arc<LocalShards>,
-    peers: &Arc<Peers>,
     handoff: Option<&Arc<Queues>>,
     metrics: &Metrics,
 ) -> Vec<TaskHandle<()>> {
     let mut tasks = Vec::new();
-    if config.anti_entropy_enabled {
-        let repair = Repair::new(
-            env.clone(),
-            Arc::clone(meta),
-            Arc::clone(local),
-            Arc::clone(peers),
-            config.anti_entropy_interval,
-            metrics,
-        );
-        tasks.push(env.spawn(repair.run()));
-    }
     tasks.push(env.spawn(expire::run_drops(env.clone(), Arc::clone(meta), Arc::clone(local), handoff.cloned())));
     if config.retention_enabled {
         tasks.push(env.spawn(expire::run_retention(env.clone(), Arc::clone(meta), config.retention_interval)));

@@ -32,6 +32,6 @@ pub use clock::HybridClock;
 pub use local::LocalShards;
 pub use peers::Peers;
 pub use points_writer::{PointsWriter, WriteFailure};
-pub use repair::Repair;
+pub use repair::{Repair, Schedule};
 pub use shard_server::{MetaEndpoint, ShardServer};
 pub use statement::{QueryContext, QueryLimits, Statements};

@@ -18,6 +18,7 @@ use rpc::Lane;
 use storage::{CellShape, Origin};
 use telemetry::{Counter, Metrics};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tonic::Response;
 use wire::v1;
 
@@ -38,6 +39,22 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause before copies that could not be compared are tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often all shared shards are compared, or that nothing is; can be changed while it works. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Schedule(Arc<watch::Sender<Option<Duration>>>);
+
+impl Schedule {
+    /// Every so often; `None` for never.
+    pub fn new(interval: Option<Duration>) -> Schedule {
+        Schedule(Arc::new(watch::Sender::new(interval)))
+    }
+
+    /// The same from now on, for whoever works by it. A round begins at once.
+    pub fn change(&self, interval: Option<Duration>) {
+        self.0.send_if_modified(|current| std::mem::replace(current, interval) != interval);
+    }
+}
+
 /// Compares and repairs the shards of this node.
 #[derive(Debug)]
 pub struct Repair {
@@ -45,7 +62,7 @@ pub struct Repair {
     meta: Arc<MetaClient>,
     local: Arc<LocalShards>,
     peers: Arc<Peers>,
-    interval: Duration,
+    schedule: Schedule,
     compared: Counter,
     differing: Counter,
     fetched: Counter,
@@ -61,13 +78,13 @@ enum Compared {
 }
 
 impl Repair {
-    /// Compares all shared shards every `interval`.
+    /// Compares all shared shards as `schedule` says.
     pub fn new(
         env: Env,
         meta: Arc<MetaClient>,
         local: Arc<LocalShards>,
         peers: Arc<Peers>,
-        interval: Duration,
+        schedule: Schedule,
         metrics: &Metrics,
     ) -> Arc<Repair> {
         Arc::new(Repair {
@@ -75,7 +92,7 @@ impl Repair {
             meta,
             local,
             peers,
-            interval,
+            schedule,
             compared: metrics.counter("repair_shards_compared", "Comparisons of a shard with another copy"),
             differing: metrics.counter("repair_cells_differing", "Cells that another copy had otherwise"),
             fetched: metrics.counter("repair_rows_fetched", "Rows fetched from other copies"),
@@ -86,10 +103,17 @@ impl Repair {
     pub async fn run(self: Arc<Self>) {
         let mut changes = self.peers.subscribe();
         let mut next_round = self.env.monotonic();
+        // Its sender is ours, so that a change is never an end.
+        let mut schedule = self.schedule.0.subscribe();
         loop {
+            let Some(interval) = *schedule.borrow_and_update() else {
+                let _ = schedule.changed().await;
+                next_round = self.env.monotonic();
+                continue;
+            };
             let round = self.env.monotonic() >= next_round;
             if round {
-                next_round = self.env.monotonic() + self.interval;
+                next_round = self.env.monotonic() + interval;
             }
             let unsure = self.compare_all(round).await;
             let until_round = next_round.saturating_sub(self.env.monotonic());
@@ -108,6 +132,7 @@ impl Repair {
                     Err(RecvError::Lagged(_)) => next_round = self.env.monotonic(),
                     Err(RecvError::Closed) => return,
                 },
+                _ = schedule.changed() => next_round = self.env.monotonic(),
                 () = tokio::time::sleep(pause) => {}
             }
         }

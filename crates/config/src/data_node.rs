@@ -113,6 +113,8 @@ pub struct DataNodeConfig {
     pub handoff_retry_max: Duration,
     /// Whether replicas are compared and repaired.
     pub anti_entropy_enabled: bool,
+    /// Whether every request to the admin API is logged.
+    pub meta_tracing: bool,
     /// How often.
     pub anti_entropy_interval: Duration,
     /// Whether expired shards are dropped.
@@ -220,6 +222,7 @@ impl DataNodeConfig {
             handoff_purge_interval: positive(settings, "hinted-handoff", "purge-interval")?,
             handoff_retry: positive(settings, "hinted-handoff", "retry-interval")?,
             handoff_retry_max: positive(settings, "hinted-handoff", "retry-max-interval")?,
+            meta_tracing: settings.bool("meta", "cluster-tracing").unwrap_or(false),
             anti_entropy_enabled: settings.bool("anti-entropy", "enabled").unwrap_or(true),
             anti_entropy_interval: positive(settings, "anti-entropy", "check-interval")?,
             retention_enabled: settings.bool("retention", "enabled").unwrap_or(true),

@@ -50,6 +50,8 @@ pub struct MetaNodeConfig {
     pub ensure_fips: bool,
     /// TLS of all ports and calls.
     pub tls: TlsConfig,
+    /// Whether every request to the admin API is logged.
+    pub tracing: bool,
     /// `error`, `warn`, `info` or `debug`.
     pub log_level: String,
     /// `auto`, `logfmt` or `json`.
@@ -86,6 +88,7 @@ impl MetaNodeConfig {
             password_hash_text: settings.text("meta", "password-hash"),
             ensure_fips: settings.bool("meta", "ensure-fips").unwrap_or(false),
             tls: TlsConfig::new(settings)?,
+            tracing: settings.bool("meta", "cluster-tracing").unwrap_or(false),
             log_level: one_of(settings, "logging", "level", &["error", "warn", "info", "debug"])?,
             log_format: one_of(settings, "logging", "format", &["auto", "logfmt", "json"])?,
         };

@@ -11,6 +11,7 @@ mod reply;
 mod roles;
 mod rules;
 mod shards;
+mod trace;
 mod users;
 mod wrap;
 
@@ -33,6 +34,7 @@ use telemetry::Metrics;
 
 use self::auth::Refusal;
 use self::reply::{Reply, request_id};
+use self::trace::Trace;
 use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
 use crate::join::JoinRequest;
@@ -63,6 +65,8 @@ pub struct HttpConfig {
     pub directory: Option<Arc<dyn Directory>>,
     /// Whether operators may have users looked up there.
     pub ldap_allowed: bool,
+    /// Whether every request is logged.
+    pub tracing: bool,
 }
 
 #[derive(Debug)]
@@ -95,11 +99,15 @@ pub fn redirect_router(scheme: &'static str, target: Arc<dyn Fn() -> Option<Stri
 
 async fn serve(State(admin): State<Arc<Admin>>, request: Request) -> Response {
     let gzip = wrap::takes_gzip(request.headers());
-    let answer = wrap::contained(answer(&admin, request)).await;
+    let trace = admin.config.tracing.then(|| Trace::begin(&admin.node.0.env, &request));
+    let answer = wrap::contained(answer(&admin, request, trace.as_ref())).await;
+    if let Some(trace) = trace {
+        trace.log(&admin.node.0.env, &answer);
+    }
     if gzip { wrap::compressed(&admin.node.0.env, answer).await } else { answer }
 }
 
-async fn answer(admin: &Admin, request: Request) -> Response {
+async fn answer(admin: &Admin, request: Request, trace: Option<&Trace>) -> Response {
     let (parts, body) = request.into_parts();
     if !matches!(parts.method, Method::GET | Method::POST | Method::DELETE) {
         return Reply::text(StatusCode::BAD_REQUEST, "\n").into_response();
@@ -125,10 +133,15 @@ async fn answer(admin: &Admin, request: Request) -> Response {
         ("DELETE", path) if path.starts_with("/influxdb/v2/acl/") => admin.drop_rule(&parts.uri).await,
         ("GET", "/show-shards") => admin.show_shards(parts.uri.query()).await,
         ("POST", path) if !is_later("POST", path) => match read_body(body).await {
-            Ok(body) => match admin.post(&parts.headers, &body, &parts.uri).await {
-                Some(reply) => reply,
-                None => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
-            },
+            Ok(body) => {
+                if let Some(trace) = trace {
+                    trace.tell(path, &body);
+                }
+                match admin.post(&parts.headers, &body, &parts.uri).await {
+                    Some(reply) => reply,
+                    None => return Reply::text(StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
+                }
+            }
             Err(reply) => reply,
         },
         (method, path) if is_later(method, path) => {

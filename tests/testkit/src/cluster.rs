@@ -87,6 +87,11 @@ impl Node {
         self.child.is_some()
     }
 
+    /// The number of its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Whether it answers clients.
     pub fn answers(&self) -> bool {
         http::request("GET", &self.at(8086), "/ping", b"").is_ok_and(|answer| answer.status == 204)

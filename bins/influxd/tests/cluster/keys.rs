@@ -1,5 +1,6 @@
 //! Keys of the configuration that reach those who ask for them.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -372,4 +373,85 @@ fn a_meta_node_stays_one_whatever_tables_its_file_has() {
         cluster.nodes[0].write_ok("e", "", b"m v=1i 1")
     })();
     check(&cluster, done);
+}
+
+#[test]
+fn sighup_changes_when_copies_are_compared() {
+    let (mut cluster, _dir) = cluster(50, 2);
+    let done = (|| {
+        let schedule = |text: &str| format!("[anti-entropy]\n  {text}\n");
+        let often = schedule("check-interval = \"50ms\"");
+        for node in 0..2 {
+            cluster.configure(node, true, true, &schedule("enabled = false"))?;
+        }
+        cluster.form()?;
+        cluster.nodes[0].query("", "CREATE DATABASE d WITH REPLICATION 2")?;
+        cluster.nodes[0].write_ok("d", "consistency=all", b"m v=1 1")?;
+        let compared = || -> anyhow::Result<u64> {
+            let metrics = testkit::http::request("GET", &cluster.nodes[0].at(8086), "/metrics", b"")?.body;
+            let line = metrics.lines().find_map(|line| line.strip_prefix("repair_shards_compared_total "));
+            Ok(line.ok_or_else(|| anyhow::anyhow!("{metrics}"))?.parse()?)
+        };
+        let grows = |what: &str| {
+            let before = compared()?;
+            until(what, Duration::from_secs(20), || Ok((compared()? > before + 2).then_some(())))
+        };
+        anyhow::ensure!(compared()? == 0, "it was off from the start");
+        cluster.configure(0, true, true, &often)?;
+        hang_up(&cluster, 0)?;
+        grows("copies are compared")?;
+        cluster.configure(0, true, true, &schedule("enabled = false"))?;
+        hang_up(&cluster, 0)?;
+        // What is under way ends; then nothing begins.
+        until("no copy is compared", Duration::from_secs(20), || {
+            let before = compared()?;
+            let stays = testkit::stays("as many", Duration::from_millis(500), || Ok(compared()? == before));
+            Ok(stays.is_ok().then_some(()))
+        })?;
+        cluster.configure(0, true, true, &often)?;
+        hang_up(&cluster, 0)?;
+        grows("copies are compared again")
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn requests_to_the_admin_api_are_logged_on_demand_and_without_secrets() {
+    let (mut cluster, _dir) = cluster(51, 1);
+    let done = (|| {
+        let file = cluster.nodes[0].dir().join("influxdb.conf");
+        let text = fs::read_to_string(&file)?;
+        fs::write(&file, text.replacen("[meta]\n", "[meta]\n  cluster-tracing = true\n", 1))?;
+        cluster.start(0, &[])?;
+        let admin = cluster.nodes[0].at(8091);
+        let create = br#"{"action":"create","user":{"name":"ann","password":"planted-password"}}"#;
+        let made = testkit::http::request("POST", &admin, "/user?u=root&p=planted-guess", create)?;
+        anyhow::ensure!(made.status == 200, "{made:?}");
+        let log = cluster.nodes[0].log_tail(1_000);
+        let line = log.lines().find(|line| line.contains("msg=weblog") && line.contains("uri=\"/user"));
+        let line = line.ok_or_else(|| anyhow::anyhow!("no line of it: {log}"))?;
+        for part in [
+            " service=meta-http ",
+            " username=root ",
+            " method=POST ",
+            " uri=\"/user?u=root&p=[REDACTED]\" ",
+            " protocol=HTTP/1.1 ",
+            "[REDACTED]",
+            " status=200 ",
+            " request-id=",
+            " execution-time-readable=",
+        ] {
+            anyhow::ensure!(line.contains(part), "{part}: {line}");
+        }
+        anyhow::ensure!(line.contains("ann") && !log.contains("planted"), "{line}");
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
+/// Tells a node to read its file again.
+fn hang_up(cluster: &Cluster, index: usize) -> anyhow::Result<()> {
+    let pid = cluster.nodes[index].pid().ok_or_else(|| anyhow::anyhow!("it runs"))?;
+    anyhow::ensure!(Command::new("kill").args(["-HUP", &pid.to_string()]).status()?.success());
+    Ok(())
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use cluster::budget::QueryMemory;
 use cluster::shard_server::Parts;
 use cluster::{
-    HybridClock, LocalShards, Peers, PointsWriter, QueryContext, QueryLimits, Repair, ShardServer, Statements,
-    WriteFailure,
+    HybridClock, LocalShards, Peers, PointsWriter, QueryContext, QueryLimits, Repair, Schedule, ShardServer,
+    Statements, WriteFailure,
 };
 use credentials::Scheme;
 use env::{Env, TaskHandle};
@@ -248,7 +248,8 @@ impl Node {
     /// Compares its copies with the others' from now on, all of them every `interval`.
     pub(crate) fn start_repair(&self, interval: Duration) -> TaskHandle<()> {
         let (meta, local, peers) = (Arc::clone(&self.meta), Arc::clone(&self.local), Arc::clone(&self.peers));
-        Env::real().spawn(Repair::new(Env::real(), meta, local, peers, interval, &self.metrics).run())
+        Env::real()
+            .spawn(Repair::new(Env::real(), meta, local, peers, Schedule::new(Some(interval)), &self.metrics).run())
     }
 
     /// The rows that a statement answers.

@@ -145,7 +145,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("meta", "leader-lease-timeout", "How long a leader stays one without hearing from a majority."),
     ("meta", "commit-timeout", "How long a leader may wait before it tells that something is decided."),
     ("meta", "consensus-timeout", "How long a change may wait for a decision before it is answered as undecided."),
-    ("meta", "cluster-tracing", "Whether calls between nodes are logged."),
+    ("meta", "cluster-tracing", "Whether requests to the admin API are logged, without their secrets."),
     ("meta", "raft-promotion-enabled", "Whether data nodes become voters when voters are missing."),
     ("meta", "logging-enabled", "Whether the metadata service logs."),
     ("meta", "pprof-enabled", "Whether a profiler answers under /debug/pprof."),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use credentials::{TokenError, token};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use login::{Identity, LoginError};
 use meta::{Data, Permission, Permissions, Rights, Who};
 use stdx::form::Fields;
@@ -130,7 +131,7 @@ impl Admin {
 
     async fn visitor(&self, parts: &Parts) -> Result<Visitor, Refusal> {
         let data = self.node.data();
-        let shown = shown(parts);
+        let shown = shown(&parts.uri, &parts.headers);
         let may_be_node = matches!(shown, Some(Shown::Token(_)));
         if !may_be_node && self.is_without_admin(&data) {
             return Err(Refusal::NoAdmin);
@@ -190,13 +191,22 @@ fn rights(data: &Data, identity: &Identity) -> Option<Rights> {
     })
 }
 
+/// Whom a request says to come from, whether that is so or not; empty for nobody, and for a node.
+pub(super) fn claimed_name(uri: &Uri, headers: &HeaderMap) -> String {
+    match shown(uri, headers) {
+        Some(Shown::User(name, _)) => name,
+        Some(Shown::Token(bearer)) => token::claimed_username(&bearer).unwrap_or_default(),
+        None => String::new(),
+    }
+}
+
 /// The first that is there of: `u` and `p` in the URL, `Bearer`, `Token user:password`, `Basic`.
-fn shown(parts: &Parts) -> Option<Shown> {
-    let fields = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
+fn shown(uri: &Uri, headers: &HeaderMap) -> Option<Shown> {
+    let fields = Fields::parse(uri.query().unwrap_or_default().as_bytes());
     if !fields.get("u").is_empty() || !fields.get("p").is_empty() {
         return Some(Shown::User(fields.get("u").to_owned(), fields.get("p").to_owned()));
     }
-    let text = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = text.split_once(' ')?;
     let user = |pair: &str| {
         let (name, password) = pair.split_once(':')?;
@@ -260,7 +270,7 @@ mod tests {
 
     fn of(uri: &str, authorization: &str) -> Option<Shown> {
         let request = http::Request::get(uri).header(AUTHORIZATION, authorization).body(()).expect("a request");
-        shown(&request.into_parts().0)
+        shown(request.uri(), request.headers())
     }
 
     #[test]

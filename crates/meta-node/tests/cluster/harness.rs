@@ -188,6 +188,7 @@ impl Host {
             shared_secret: Secret::new(self.user_secret.to_owned()),
             directory: Some(Arc::new(Guests)),
             ldap_allowed: self.admin_auth,
+            tracing: true,
         };
         let server = serve(&env, &self.http_addr, router(node.clone(), versions)).await;
         Ok(Process { node, host: Arc::clone(self), server, gossip })
