@@ -719,3 +719,69 @@ fn a_rolling_restart_fails_no_request_and_loses_nothing() -> anyhow::Result<()> 
     }
     Ok(())
 }
+
+/// docs/operating/recover.md, step by step: two of three meta nodes are lost with their disks.
+#[test]
+fn the_last_meta_node_of_three_goes_on_and_is_joined_by_new_ones() -> anyhow::Result<()> {
+    const TEST: u8 = 12;
+    let dir = tempfile::tempdir()?;
+    let mut all = metas(dir.path(), TEST, 3, "")?;
+    let mut data = data_node(dir.path(), TEST, 11, "")?;
+    ensure!(add(&all, &data)? == 4);
+    data.query("CREATE DATABASE d")?;
+    data.write(0, 100)?;
+    let names: Vec<String> = (0..20).map(|number| format!("acknowledged{number}")).collect();
+    for name in &names {
+        data.query(&format!("CREATE DATABASE {name}"))?;
+    }
+    let mut left = all.remove(2);
+    let file = left.dir.join("meta/peers.json");
+    let listed = || -> anyhow::Result<Value> { Ok(serde_json::from_slice(&fs::read(&file)?)?) };
+    let addresses = |nodes: &[&Node]| Value::from(nodes.iter().map(|node| node.at(8089)).collect::<Vec<_>>());
+    ensure!(listed()? == addresses(&[&all[0], &all[1], &left]), "{}", listed()?);
+    for mut lost in all {
+        lost.kill();
+        fs::remove_dir_all(&lost.dir)?;
+    }
+    // Points of known shard groups are written and read without any of them; decisions are not to be had.
+    data.write(100, 10)?;
+    until("nobody leads", SOON, || Ok((left.status()?["leader"] == "").then_some(())))?;
+    ensure!(data.query("CREATE DATABASE refused").is_err());
+
+    left.stop()?;
+    fs::write(&file, serde_json::to_vec(&addresses(&[&left]))?)?;
+    left.start()?;
+    left.is_back().with_context(|| left.log())?;
+    ensure!(left.log().contains("the cluster goes on with these members"), "{}", left.log());
+    until("the lost ones are members no more", SOON, || {
+        let shown = testkit::http::request("GET", &left.at(8091), "/show-cluster", b"")?;
+        let shown: Value = serde_json::from_str(&shown.body)?;
+        let one =
+            |kind: &str, id: u64| shown[kind].as_array().is_some_and(|nodes| nodes.len() == 1 && nodes[0]["id"] == id);
+        Ok((one("meta", 3) && one("data", 4)).then_some(()))
+    })?;
+
+    data.stop()?;
+    fs::remove_file(data.dir.join("meta/client.meta"))?;
+    data.start()?;
+    data.is_back()?;
+    let shown = data.query("SHOW DATABASES")?.to_string();
+    ensure!(names.iter().all(|name| shown.contains(&format!("\"{name}\""))), "{shown}");
+    until("all points are there", SOON, || Ok((data.count()? == 110).then_some(())))?;
+
+    // New ones, on hosts of their own and on one of the old.
+    let mut metas = vec![left];
+    for node in [1, 4] {
+        let mut fresh = Node::new(dir.path(), TEST, node, Kind::Meta, "");
+        fresh.start()?;
+        ensure!(add(&metas, &fresh)? > 4);
+        metas.push(fresh);
+    }
+    let wanted = addresses(&metas.iter().collect::<Vec<_>>());
+    until("they are listed", SOON, || Ok((listed()? == wanted).then_some(())))?;
+    metas[0].kill();
+    until("the new ones decide without it", SOON, || Ok(data.query("CREATE DATABASE after").ok()))?;
+    data.write(110, 10)?;
+    ensure!(data.count()? == 120);
+    Ok(())
+}

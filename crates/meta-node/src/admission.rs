@@ -70,8 +70,11 @@ impl MetaNode {
             Stage::Update => self.move_member(&data, &request).await?,
         };
         let data = self.data();
+        let member = self.member().ok_or(JoinRefusal::Unjoined)?;
         Ok(JoinAnswer {
             id,
+            recoveries: member.recoveries,
+            group: member.group,
             cluster_id: data.cluster_id(),
             meta_servers: data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect(),
             index: data.index(),

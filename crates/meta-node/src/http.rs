@@ -267,11 +267,15 @@ impl Admin {
         }))
     }
 
-    /// For a member that starts: what this one has seen of it.
+    /// For a member that starts: what this one has seen of it, or that the cluster went another way since.
     fn seen(&self, query: Option<&str>) -> Reply {
         let cluster = parameter(query, "cluster").unwrap_or_default();
-        let id = parameter(query, "id").and_then(|id| id.parse().ok()).unwrap_or(0);
-        Reply::json(&json!(self.node.seen_of(cluster, id)))
+        let number = |name: &str| parameter(query, name).and_then(|number| number.parse().ok()).unwrap_or(0);
+        let group = parameter(query, "group").unwrap_or(cluster);
+        match self.node.recovered_since(cluster, number("recoveries"), group) {
+            Some(recovered) => Reply::json(&json!(recovered)),
+            None => Reply::json(&json!(self.node.seen_of(cluster, number("id")))),
+        }
     }
 
     fn peers(&self) -> Reply {

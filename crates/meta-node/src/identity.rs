@@ -22,6 +22,8 @@ const WHAT: &str = "metadata";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
 pub(crate) const LOCK: &str = "meta.lock";
 pub(crate) const LOG: &str = "raft.db";
+/// Raft addresses of the members, for operators; see [`crate::node`].
+pub(crate) const PEERS: &str = "peers.json";
 
 /// What the files of an identity are called. Two programs may share a directory; each is a node of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,11 @@ pub struct Member {
     pub meta: bool,
     /// Whether it has had a Raft log. If so and the log is gone it must not take part again under its number.
     pub raft_started: bool,
+    /// How often the cluster was put together anew from the members that were left, as far as this one has heard.
+    pub recoveries: u64,
+    /// What Raft messages name as the cluster: since a recovery something else than before, so that members that were
+    /// left out and come back with their old logs are not heard, and elect nobody.
+    pub group: u64,
 }
 
 /// `node.json`. The first two keys are those that other programs know.
@@ -87,19 +94,29 @@ struct NodeJson {
     meta: bool,
     #[serde(rename = "RaftStarted", default)]
     raft_started: bool,
+    #[serde(rename = "Recoveries", default, skip_serializing_if = "is_zero")]
+    recoveries: u64,
+    /// Left out while there was no recovery: it is the cluster then.
+    #[serde(rename = "Group", default, skip_serializing_if = "String::is_empty")]
+    group: String,
     #[serde(rename = "Left", default, skip_serializing_if = "std::ops::Not::not")]
     left: bool,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What may lie in a metadata directory before it has an incarnation: what meta nodes and data nodes keep there, who may
 /// share it, and what is on its way to replace it.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     Files::NODE.incarnation,
     Files::NODE.member,
     Files::META_ONLY.incarnation,
     Files::META_ONLY.member,
     LOCK,
     LOG,
+    PEERS,
     "client.meta",
     "client.changes",
     "client.lock",
@@ -169,12 +186,16 @@ pub async fn load_member(env: &Env, dir: &Path, files: Files) -> io::Result<Opti
 /// The member in the bytes of `node.json`.
 fn decode_member(bytes: &[u8]) -> serde_json::Result<Option<Member>> {
     let read: NodeJson = serde_json::from_slice(bytes)?;
+    let cluster_id = parse_cluster_id(&read.cluster_id).unwrap_or(0);
+    let group = parse_cluster_id(&read.group).filter(|_| read.recoveries > 0);
     Ok((read.id != 0).then(|| Member {
         id: NodeId(read.id),
-        cluster_id: parse_cluster_id(&read.cluster_id).unwrap_or(0),
+        cluster_id,
         meta_servers: read.meta_servers.unwrap_or_default(),
         meta: read.meta,
         raft_started: read.raft_started,
+        recoveries: read.recoveries,
+        group: group.unwrap_or(cluster_id),
     }))
 }
 
@@ -185,6 +206,8 @@ fn encode_member(member: &Member) -> Vec<u8> {
         cluster_id: format_cluster_id(member.cluster_id),
         meta: member.meta,
         raft_started: member.raft_started,
+        recoveries: member.recoveries,
+        group: if member.recoveries == 0 { String::new() } else { format_cluster_id(member.group) },
         left: false,
     };
     serde_json::to_vec(&json).expect("plain values")
@@ -246,9 +269,10 @@ pub async fn clear(env: &Env, dir: &Path, files: Files, with_raft: bool) -> io::
         if with_raft && fs.exists(&snapshots)? {
             fs.remove_dir_all(&snapshots)?;
         }
-        for file in [LOG, files.incarnation, files.member] {
+        for file in [LOG, PEERS, files.incarnation, files.member] {
             let path = dir.join(file);
-            if (with_raft || file != LOG) && fs.exists(&path)? {
+            let is_rafts = file == LOG || file == PEERS;
+            if (with_raft || !is_rafts) && fs.exists(&path)? {
                 fs.remove_file(&path)?;
             }
             fs.sync_dir(&dir)?;
@@ -319,6 +343,8 @@ mod tests {
             meta_servers: vec!["a:8091".to_owned()],
             meta: true,
             raft_started: false,
+            recoveries: 2,
+            group: 77,
         };
         store_member(&env, dir, Files::NODE, &member).await.expect("written");
         assert_eq!(load_member(&env, dir, Files::NODE).await.expect("read"), Some(member));

@@ -97,6 +97,10 @@ pub struct JoinAnswer {
     pub meta_servers: Vec<String>,
     /// The metadata has the member from this index on.
     pub index: MetaIndex,
+    /// See [`Member::recoveries`].
+    pub recoveries: u64,
+    /// See [`Member::group`].
+    pub group: u64,
 }
 
 /// A member that has just come in.
@@ -132,6 +136,10 @@ struct AnswerJson {
     #[serde(rename = "metaServers")]
     meta_servers: Vec<String>,
     index: u64,
+    #[serde(default)]
+    recoveries: u64,
+    #[serde(default)]
+    group: String,
 }
 
 /// The body of an answer that is none.
@@ -205,17 +213,22 @@ impl JoinAnswer {
             cluster_id: format_cluster_id(self.cluster_id),
             meta_servers: self.meta_servers.clone(),
             index: self.index.0,
+            recoveries: self.recoveries,
+            group: format_cluster_id(self.group),
         };
         serde_json::to_vec(&json).expect("plain values")
     }
 
     fn from_json(bytes: &[u8]) -> Option<JoinAnswer> {
         let json: AnswerJson = serde_json::from_slice(bytes).ok()?;
+        let cluster_id = parse_cluster_id(&json.cluster_id)?;
         Some(JoinAnswer {
             id: NodeId(json.id),
-            cluster_id: parse_cluster_id(&json.cluster_id)?,
+            cluster_id,
             meta_servers: json.meta_servers,
             index: MetaIndex(json.index),
+            recoveries: json.recoveries,
+            group: parse_cluster_id(&json.group).unwrap_or(cluster_id),
         })
     }
 }
@@ -292,6 +305,8 @@ pub async fn join_data(
         meta_servers: answer.meta_servers,
         meta: false,
         raft_started: false,
+        recoveries: answer.recoveries,
+        group: answer.group,
     };
     identity::store_member(env, dir, Files::NODE, &member).await?;
     Ok(member)
@@ -458,6 +473,8 @@ mod tests {
             cluster_id: u64::MAX,
             meta_servers: vec!["a:8091".into()],
             index: MetaIndex(9),
+            recoveries: 1,
+            group: 9,
         };
         assert_eq!(JoinAnswer::from_json(&answer.to_json()), Some(answer));
     }

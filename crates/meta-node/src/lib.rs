@@ -5,9 +5,9 @@
 //! [`MetaNode::propose`] on the leader, versions of the metadata come out of [`MetaNode::subscribe`] on every member.
 //!
 //! In reading order: `config`, `identity` (who a directory is), `transport` (how Raft messages travel), `raft` (what
-//! openraft needs from us), `snapshots`, `node` (start, bootstrap, propose), `membership` (who votes), `admission` (the
-//! leader's side of a join), `join` (the other side), `operate` (what operators ask for), `leases`, `announcements` and
-//! `gossip` (what nodes say of themselves), `http` (the admin API), `http_client`.
+//! openraft needs from us), `snapshots`, `node` (start, bootstrap, propose), `peers` (the list of members for operators),
+//! `membership` (who votes), `admission` (the leader's side of a join), `join` (the other side), `operate` (what operators
+//! ask for), `leases`, `announcements` and `gossip` (what nodes say of themselves), `http` (the admin API), `http_client`.
 //!
 //! Invariants
 //! - A member's number is given by a committed command before it starts Raft, and is never used again. A directory that
@@ -34,6 +34,7 @@ mod http_client;
 mod leases;
 mod membership;
 mod operate;
+mod peers;
 mod snapshots;
 
 pub use announcements::Announcement;
@@ -41,5 +42,6 @@ pub use config::{Dialers, MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, News, ProposeError, StartError};
 pub use operate::{Enter, HeldShard, Leave};
+pub use peers::PeersError;
 pub use raft::{LogMark, RaftWitness};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

@@ -2,6 +2,7 @@
 
 mod news;
 mod older_copy;
+mod recover;
 mod stand;
 mod tend;
 
@@ -29,9 +30,10 @@ use crate::http_client::{self, Answer, HttpError, Sent};
 use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::leases::{Lease, Leases};
+use crate::peers::PeersError;
 use crate::raft::{
-    Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Refusal, Seen, TypeConfig,
-    seed_election_dice,
+    Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Recovery, Refusal, Roster,
+    Seen, TypeConfig, seed_election_dice,
 };
 use crate::snapshots::SnapshotDir;
 use crate::transport::RaftTransport;
@@ -92,6 +94,8 @@ pub(crate) struct Inner {
     /// Whether it would like to be elected, and no majority would have it: it knows of no leader then.
     alone: watch::Sender<bool>,
     seen: Arc<Mutex<Seen>>,
+    /// What `peers.json` surely says.
+    peers: Mutex<Option<Roster>>,
 }
 
 /// Raft at work.
@@ -102,6 +106,8 @@ pub(crate) struct Running {
     /// For calls that are not openraft's.
     peers: Arc<Peers>,
     log: LogStore,
+    /// The latest recovery that this node went through.
+    recovered: Option<Recovery>,
     tasks: Arc<Tasks>,
 }
 
@@ -163,6 +169,40 @@ pub enum StartError {
         /// Which member.
         id: NodeId,
         /// Who has seen more, by its admin address.
+        peer: String,
+    },
+    /// `peers.json` was edited and cannot be followed. Nothing was changed.
+    #[error("{path}: {why}")]
+    Peers {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: PeersError,
+    },
+    /// The others went on with fewer members, this one among them, and it does not know of that.
+    #[error(
+        "{dir}: the cluster was recovered with the members [{members}], {peer} says, and this node was not; list the same \
+         in {dir}/{} and start again",
+        identity::PEERS
+    )]
+    NotRecovered {
+        /// The directory.
+        dir: String,
+        /// Raft addresses of the members with which the cluster went on.
+        members: String,
+        /// Who says so, by its admin address.
+        peer: String,
+    },
+    /// The others went on without this member. Under its old number it must not take part.
+    #[error(
+        "{dir}: the cluster was recovered without node {id}, {peer} says; empty the directory and add the node again"
+    )]
+    LeftOut {
+        /// The directory.
+        dir: String,
+        /// Which member.
+        id: NodeId,
+        /// Who says so, by its admin address.
         peer: String,
     },
     /// Raft ended.
@@ -259,7 +299,7 @@ impl MetaNode {
             }
             _ => {}
         }
-        let cluster = member.as_ref().map_or(0, |member| member.cluster_id);
+        let cluster = member.as_ref().map_or(0, |member| member.group);
         let sight = Sight::new(env.monotonic());
         let plain = || Dialers { to_meta: env.clone().into(), to_data: env.clone().into() };
         let dialers = config.dialers.clone().unwrap_or_else(plain);
@@ -288,6 +328,7 @@ impl MetaNode {
             sight: Mutex::new(sight),
             alone: watch::Sender::new(false),
             seen: Arc::default(),
+            peers: Mutex::default(),
         }));
         if let Some(member) = member {
             node.0.config.auth.belongs_to(member.cluster_id, member.id.0);
@@ -305,12 +346,15 @@ impl MetaNode {
         if let Some(id) = self.id() {
             return Ok(id);
         }
+        let cluster_id = self.0.env.random_u64().max(1);
         let member = Member {
             id: FIRST,
-            cluster_id: self.0.env.random_u64().max(1),
+            cluster_id,
             meta_servers: vec![self.0.config.http_addr.clone()],
             meta: true,
             raft_started: false,
+            recoveries: 0,
+            group: cluster_id,
         };
         self.enter(member).await?;
         self.wait_for_data(|data| data.cluster_id() != 0).await?;
@@ -341,6 +385,8 @@ impl MetaNode {
                 meta_servers: answer.meta_servers,
                 meta: true,
                 raft_started: false,
+                recoveries: answer.recoveries,
+                group: answer.group,
             };
             self.enter(member).await?;
         }
@@ -725,7 +771,7 @@ impl MetaNode {
 
     pub(crate) async fn remember(&self, member: Member) -> std::io::Result<()> {
         identity::store_member(&self.0.env, &self.0.config.dir, self.0.config.files, &member).await?;
-        self.0.cluster.store(member.cluster_id, Ordering::Relaxed);
+        self.0.cluster.store(member.group, Ordering::Relaxed);
         self.0.config.auth.belongs_to(member.cluster_id, member.id.0);
         *self.0.member.lock() = Some(member);
         Ok(())
@@ -743,13 +789,16 @@ impl MetaNode {
             env.blocking(move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) }).await?;
         }
         let log = LogStore::open(env, &path, lock, self.0.incarnation, id).await?.watched(config.witness.clone());
+        let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
+        if member.raft_started {
+            member = self.recover(member, &log, &snapshots).await?;
+        }
         self.refuse_older_copy(&member, log.clone()).await?;
         log.show().await?;
         if !member.raft_started {
             member.raft_started = true;
             self.remember(member).await?;
         }
-        let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
         let machine = Machine::restore(env, snapshots, Arc::clone(&self.0.history), self.0.data.clone()).await?;
         let machine = machine.watched(id.0, config.witness.clone());
         let peers = Arc::new(Peers {
@@ -759,6 +808,7 @@ impl MetaNode {
             seen: Arc::clone(&self.0.seen),
             pause: config.timeouts.heartbeat,
         });
+        let recovered = log.recovery().await?;
         let raft_config = Arc::new(self.raft_config()?);
         seed_election_dice(env.random_u64());
         let raft = Raft::new(id.0, raft_config, Network(Arc::clone(&peers)), log.clone(), machine).await;
@@ -772,7 +822,7 @@ impl MetaNode {
             self.spawn_tending(&raft),
             self.spawn_standing(),
         ];
-        *self.0.running.lock() = Some(Running { id, raft, peers, log, tasks: Arc::new(Tasks(tasks)) });
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, tasks: Arc::new(Tasks(tasks)) });
         Ok(())
     }
 

@@ -15,7 +15,7 @@ mod seen;
 mod types;
 mod witness;
 
-pub(crate) use log_store::LogStore;
+pub(crate) use log_store::{LogStore, Recovery, Roster, Written, membership};
 pub(crate) use machine::Machine;
 #[cfg(test)]
 pub(crate) use message::SnapshotBytes;

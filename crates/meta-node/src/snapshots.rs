@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use env::Env;
-use openraft::SnapshotMeta;
+use openraft::{Membership, SnapshotMeta, StoredMembership};
 
 /// First bytes of a file, before the version.
 const MAGIC: [u8; 7] = *b"MSMETAS";
@@ -71,6 +71,28 @@ impl SnapshotDir {
                     fs.remove_file(&dir.join(name))?;
                 }
                 if old > 0 { fs.sync_dir(&dir) } else { Ok(()) }
+            })
+            .await
+    }
+}
+
+impl SnapshotDir {
+    /// Puts `membership` in the place of the one that each snapshot has; all else stays, and doing it again changes
+    /// nothing. Damaged files are left as they are.
+    pub(crate) async fn replace_membership(&self, membership: &Membership<u64, openraft::BasicNode>) -> io::Result<()> {
+        let (fs, dir, membership) = (Arc::clone(self.env.fs()), self.dir.clone(), membership.clone());
+        self.env
+            .blocking(move || {
+                for name in names(&*fs, &dir)? {
+                    let path = dir.join(&name);
+                    let Some((mut meta, data)) = decode(&fs.read(&path)?) else { continue };
+                    if *meta.last_membership.membership() != membership {
+                        meta.last_membership =
+                            StoredMembership::new(*meta.last_membership.log_id(), membership.clone());
+                        fs.replace(&path, &encode(&meta, &data))?;
+                    }
+                }
+                Ok(())
             })
             .await
     }

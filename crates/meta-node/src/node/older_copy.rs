@@ -7,6 +7,8 @@
 //!
 //! A copy from when the member was alone knows nobody to ask, and leads at once. It is found out when it is asked for a
 //! vote, or told of entries, by a member whose number it never gave: while it is alone, it gives them all.
+//!
+//! They also tell when the cluster was recovered (`recover`) without this member, or without it knowing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,11 +39,33 @@ pub(crate) struct Account {
     members: Vec<String>,
 }
 
+/// What a member answers instead when the cluster was recovered since: how often, and with whom the last time.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Recovered {
+    pub(crate) recoveries: u64,
+    pub(crate) members: Vec<(u64, String)>,
+}
+
+impl Recovered {
+    fn refuses(self, member: &Member, dir: String, peer: &str) -> StartError {
+        let peer = peer.to_owned();
+        let is_listed = self.members.iter().any(|(id, _)| *id == member.id.0);
+        // Only the one that comes next can be made up for.
+        if is_listed && self.recoveries == member.recoveries + 1 {
+            let members = self.members.into_iter().map(|(_, address)| address).collect::<Vec<_>>().join(" ");
+            return StartError::NotRecovered { dir, members, peer };
+        }
+        StartError::LeftOut { dir, id: member.id, peer }
+    }
+}
+
 impl MetaNode {
     pub(super) async fn refuse_older_copy(&self, member: &Member, mut log: LogStore) -> Result<(), StartError> {
         let state = log.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
         let own = Promise { vote: log.saved_vote().await?, last_log: state.last_log_id };
-        let path = format!("/seen?id={}&cluster={}", member.id, format_cluster_id(member.cluster_id));
+        let (cluster, group) = (format_cluster_id(member.cluster_id), format_cluster_id(member.group));
+        let recoveries = member.recoveries;
+        let path = format!("/seen?id={}&cluster={cluster}&recoveries={recoveries}&group={group}", member.id);
         // A copy may know members only that know of others, which came later.
         let mut known = BTreeSet::from([self.0.config.http_addr.clone()]);
         let mut next: Vec<String> = member.meta_servers.clone();
@@ -53,11 +77,14 @@ impl MetaNode {
             let mut named = Vec::new();
             for (server, answer) in join_all(asked).await {
                 let Ok(answer) = answer else { continue };
+                let dir = self.0.config.dir.display().to_string();
+                if let Ok(recovered) = serde_json::from_slice::<Recovered>(&answer.body) {
+                    return Err(recovered.refuses(member, dir, &server));
+                }
                 // Anything else comes from somebody who is no member of this cluster.
                 let Ok(Some(answer)) = serde_json::from_slice::<Option<Account>>(&answer.body) else { continue };
                 if let Some(seen) = answer.seen.filter(|seen| seen.exceeds(&own)) {
                     tracing::error!(?seen, ?own, peer = server, "this directory is an older copy");
-                    let dir = self.0.config.dir.display().to_string();
                     return Err(StartError::OlderCopy { dir, id: member.id, peer: server });
                 }
                 named.extend(answer.members);

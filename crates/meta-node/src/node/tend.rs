@@ -48,6 +48,9 @@ impl MetaNode {
     async fn tend_once(&self) -> Work {
         let Some(running) = self.running() else { return Work::Left };
         let mut work = self.remember_servers().await;
+        if !self.keep_peers(&running).await {
+            work = Work::Left;
+        }
         let step = if self.is_leader(&running) { self.lead(&running).await } else { self.follow(&running).await };
         if step == Work::Left {
             work = Work::Left;
@@ -58,6 +61,10 @@ impl MetaNode {
     async fn lead(&self, running: &Running) -> Work {
         if self.data().cluster_id() == 0 {
             return self.register_first(running).await;
+        }
+        if let Err(error) = self.forget_left_out(running).await {
+            tracing::warn!(%error, "members that were left out are still in the metadata");
+            return Work::Left;
         }
         match self.reconcile_membership(running).await {
             Ok(()) => self.announce_addresses(running).await,

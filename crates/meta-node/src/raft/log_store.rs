@@ -3,6 +3,8 @@
 //! Appends and votes are synced before they count. The committed position is written without a sync and reaches the disk
 //! with the next append; losing it costs nothing but knowledge of what was committed, which the leader has.
 
+mod recover;
+
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -18,6 +20,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::recover::{Recovery, Roster, Written, membership};
 use super::backend::Backend;
 use super::types::TypeConfig;
 use super::witness::{self, RaftWitness};

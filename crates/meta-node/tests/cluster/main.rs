@@ -4,6 +4,7 @@ mod errors;
 mod harness;
 mod http;
 mod operate;
+mod recover;
 
 use std::sync::Arc;
 
