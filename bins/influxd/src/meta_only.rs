@@ -160,8 +160,9 @@ impl MetaOnly {
         }
     }
 
-    /// Stops: answers under way are given, then the log is closed.
+    /// Stops: another member leads if this one did, answers under way are given, then the log is closed.
     pub async fn stop(self) {
+        self.node.hand_over().await;
         self.stop.send_replace(true);
         // Whoever asked this node to leave is answered while the others wind up.
         self.node.shutdown().await;

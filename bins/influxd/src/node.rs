@@ -313,8 +313,11 @@ impl Node {
         }
     }
 
-    /// Stops: requests under way may end, then everything is synced and closed.
+    /// Stops: another member leads if this one did, requests under way may end, then everything is synced and closed.
     pub async fn stop(self) {
+        if let Some(node) = &self.meta_node {
+            node.hand_over().await;
+        }
         self.stop.send_replace(true);
         if tokio::time::timeout(DRAIN_TIMEOUT, self.clients).await.is_err() {
             tracing::warn!("requests did not end in time");

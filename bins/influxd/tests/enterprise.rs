@@ -785,3 +785,43 @@ fn the_last_meta_node_of_three_goes_on_and_is_joined_by_new_ones() -> anyhow::Re
     ensure!(data.count()? == 120);
     Ok(())
 }
+
+/// The leader is asked to end again and again, as a rolling restart does. `MAINSTEM_ROUNDS` says how often; the median of
+/// the times until the next change is made is printed.
+#[test]
+fn a_leader_that_is_stopped_hands_over_first() -> anyhow::Result<()> {
+    let rounds = std::env::var("MAINSTEM_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    let dir = tempfile::tempdir()?;
+    let mut metas = metas(dir.path(), 13, 3, "")?;
+    let data = data_node(dir.path(), 13, 11, "")?;
+    add(&metas, &data)?;
+    data.query("CREATE DATABASE d")?;
+    let mut times = Vec::new();
+    for round in 0..rounds {
+        let leader = agreed_leader(&metas)?;
+        let lost = metas.iter().position(|meta| meta.at(8089) == leader).context("one of them")?;
+        let mut child = metas[lost].child.take().context("it runs")?;
+        let asked = Instant::now();
+        ensure!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?.success());
+        until("a change is made", SOON, || Ok(data.query(&format!("CREATE DATABASE d{round}")).ok()))?;
+        times.push(asked.elapsed());
+        let status = until("it ends", SOON, || Ok(child.try_wait()?))?;
+        ensure!(status.success(), "{}", metas[lost].log());
+        metas[lost].start()?;
+    }
+    times.sort();
+    eprintln!("until the next change: median {:?} of {times:?}", times[times.len() / 2]);
+    let logs: String = metas.iter().map(Node::log).collect();
+    let count = |text: &str| logs.matches(text).count();
+    ensure!(count("handed over") == rounds, "{} of {rounds}\n{logs}", count("handed over"));
+    Ok(())
+}
+
+fn agreed_leader(metas: &[Node]) -> anyhow::Result<String> {
+    until("all agree on a leader", SOON, || {
+        let leaders: Vec<Value> =
+            metas.iter().map(|meta| Ok(meta.status()?["leader"].clone())).collect::<anyhow::Result<_>>()?;
+        let first = leaders[0].as_str().filter(|first| !first.is_empty());
+        Ok(first.filter(|_| leaders.iter().all(|leader| *leader == leaders[0])).map(str::to_owned))
+    })
+}

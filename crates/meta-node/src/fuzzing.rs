@@ -84,6 +84,9 @@ mod tests {
             ("refused", RaftReply::Refused(Refusal::OtherCluster).encode()),
             ("snapshot", message(snapshot)),
             ("would_vote", message(Body::WouldVote { candidate: Some(2), last_log: Some(log_id(3)) })),
+            ("give_way", message(Body::GiveWay { leader: Vote::new_committed(4, 1), next: Vote::new(5, 2) })),
+            ("stand", message(Body::Stand { leader: Vote::new_committed(4, 1), last_log: Some(log_id(3)) })),
+            ("agreed", RaftReply::Agreed(true).encode()),
             ("would_vote_reply", RaftReply::WouldVote(true).encode()),
             ("vote", message(Body::Vote(VoteRequest::new(Vote::new(4, 2), Some(log_id(3)))))),
         ];
@@ -103,8 +106,11 @@ mod tests {
     fn joining_keeps_the_promises() {
         let request = br#"{"stage":"register","incarnation":"000000000000000000000000000000ff","id":3,
             "meta":{"httpAddr":"n1:8091","tcpAddr":"n1:8088"},"data":{"httpAddr":"[::1]:8086","tcpAddr":"n1:8088"}}"#;
-        let answer = br#"{"id":3,"clusterID":"00000000000000ff","metaServers":["n1:8091","n2:8091"],"index":12}"#;
-        let node = br#"{"ID":3,"MetaServers":["n1:8091"],"ClusterID":"ff","Meta":true,"RaftStarted":true}"#;
+        let answer = br#"{"id":3,"clusterID":"00000000000000ff","metaServers":["n1:8091","n2:8091"],"index":12,
+            "recoveries":1,"group":"00000000000000ee"}"#;
+        let node =
+            br#"{"ID":3,"MetaServers":["n1:8091"],"ClusterID":"ff","Meta":true,"RaftStarted":true,"Recoveries":1,
+            "Group":"00000000000000ee"}"#;
         let made = [("answer", answer.to_vec()), ("node", node.to_vec()), ("request", request.to_vec())];
         seeds::try_all("join", seeds::MANY, &made, fuzz_join);
     }

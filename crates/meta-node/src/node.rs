@@ -1,5 +1,6 @@
 //! One member of the metadata service.
 
+mod hand_over;
 mod news;
 mod older_copy;
 mod recover;
@@ -77,6 +78,8 @@ pub(crate) struct Inner {
     entering: tokio::sync::Mutex<()>,
     /// Held during a change of Raft's membership: openraft leaves it to us that there is one at a time.
     pub(crate) membership: tokio::sync::Mutex<()>,
+    /// Held by each command on its way through Raft, and by a leader that hands over, alone. Taken after `membership`.
+    commands: tokio::sync::RwLock<()>,
     data: watch::Sender<Arc<Data>>,
     /// What led to the present version. Nothing is awaited while it is held.
     history: Arc<Mutex<History>>,
@@ -316,6 +319,7 @@ impl MetaNode {
             running: Mutex::new(None),
             entering: tokio::sync::Mutex::new(()),
             membership: tokio::sync::Mutex::new(()),
+            commands: tokio::sync::RwLock::new(()),
             data: watch::Sender::new(Arc::new(Data::default())),
             history,
             stats: Stats::default(),
@@ -431,6 +435,7 @@ impl MetaNode {
 
     async fn propose_with(&self, facts: LeaderFacts, command: &Command) -> Result<(Reply, MetaIndex), ProposeError> {
         let running = self.running().ok_or(ProposeError::NoLeader)?;
+        let _not_while_handing_over = self.0.commands.read().await;
         // Who does not lead does not hand it to Raft: when Raft says afterwards that another leads, it may have been
         // appended, and be on its way.
         if !self.is_leader(&running) {
@@ -534,6 +539,8 @@ impl MetaNode {
                 self.0.seen.lock().vote(rpc.vote.leader_id.node_id, rpc.vote);
                 running.raft.vote(rpc).await.map_or(stopped, RaftReply::Vote)
             }
+            Body::GiveWay { leader, next } => RaftReply::Agreed(self.give_way(&running, leader, next).await),
+            Body::Stand { leader, last_log } => RaftReply::Agreed(self.succeed(&running, leader, last_log).await),
             Body::Snapshot { vote, meta, data } => {
                 let snapshot = Snapshot { meta, snapshot: Box::new(Bytes::from(data.0)) };
                 let reply = running.raft.install_full_snapshot(vote, snapshot).await;
@@ -677,7 +684,7 @@ impl MetaNode {
         why
     }
 
-    /// Stops Raft. The directory can be opened again soon after, when Raft has let go of its log.
+    /// Stops Raft; a leader that ends in order calls [`MetaNode::hand_over`] first. The directory can be opened again soon after, when Raft has let go of its log.
     pub async fn shutdown(&self) {
         let running = self.0.running.lock().take();
         if let Some(running) = running {

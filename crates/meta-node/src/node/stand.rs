@@ -170,7 +170,7 @@ impl MetaNode {
 }
 
 /// Where the log on the disk ends; `None` when it cannot be read.
-async fn own_last_log(running: &Running) -> Option<Option<LogId<u64>>> {
+pub(super) async fn own_last_log(running: &Running) -> Option<Option<LogId<u64>>> {
     match running.log.clone().get_log_state().await {
         Ok(state) => Some(state.last_log_id),
         Err(error) => {
@@ -181,7 +181,7 @@ async fn own_last_log(running: &Running) -> Option<Option<LogId<u64>>> {
 }
 
 /// Whether `yes` has a majority of each of the configurations.
-fn is_majority(configurations: &[BTreeSet<u64>], yes: &BTreeSet<u64>) -> bool {
+pub(super) fn is_majority(configurations: &[BTreeSet<u64>], yes: &BTreeSet<u64>) -> bool {
     configurations.iter().all(|voters| voters.intersection(yes).count() > voters.len() / 2)
 }
 

@@ -32,6 +32,16 @@ pub(crate) enum Body {
         candidate: Option<u64>,
         last_log: Option<LogId<u64>>,
     },
+    /// The leader wants a successor, whom `next` names: a vote for it that is not decided.
+    GiveWay {
+        leader: Vote<u64>,
+        next: Vote<u64>,
+    },
+    /// The leader wants this member, if its log ends so, to stand for election at once.
+    Stand {
+        leader: Vote<u64>,
+        last_log: Option<LogId<u64>>,
+    },
     Snapshot {
         vote: Vote<u64>,
         meta: SnapshotMeta<u64, BasicNode>,
@@ -45,7 +55,9 @@ impl Body {
         match self {
             Body::Append(AppendEntriesRequest { vote, .. })
             | Body::Vote(VoteRequest { vote, .. })
-            | Body::Snapshot { vote, .. } => Some(vote.leader_id.node_id),
+            | Body::Snapshot { vote, .. }
+            | Body::GiveWay { leader: vote, .. }
+            | Body::Stand { leader: vote, .. } => Some(vote.leader_id.node_id),
             Body::WouldVote { candidate, .. } => *candidate,
         }
     }
@@ -57,6 +69,8 @@ pub(crate) enum Reply {
     Append(AppendEntriesResponse<u64>),
     Vote(VoteResponse<u64>),
     WouldVote(bool),
+    /// To `GiveWay` and `Stand`.
+    Agreed(bool),
     Snapshot(SnapshotResponse<u64>),
     Refused(Refusal),
 }

@@ -1,6 +1,7 @@
 //! Whole clusters of meta nodes: forming, joining, losing, restarting, removing.
 
 mod errors;
+mod hand_over;
 mod harness;
 mod http;
 mod operate;
