@@ -10,7 +10,7 @@ mod tend;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,6 +111,8 @@ pub(crate) struct Running {
     log: LogStore,
     /// The latest recovery that this node went through.
     recovered: Option<Recovery>,
+    /// Whether what comes first after a recovery is done; a leader takes no other command before that.
+    settled: Arc<AtomicBool>,
     tasks: Arc<Tasks>,
 }
 
@@ -441,7 +443,8 @@ impl MetaNode {
         if !self.is_leader(&running) {
             return Err(self.leader().map_or(ProposeError::NoLeader, ProposeError::NotLeader));
         }
-        if !self.is_backed(&running) {
+        let is_in_turn = recover::comes_first(command) || running.settled.load(Ordering::Acquire);
+        if !self.is_backed(&running) || !is_in_turn {
             return Err(ProposeError::NoLeader);
         }
         let timeout = self.0.config.propose_timeout;
@@ -829,7 +832,9 @@ impl MetaNode {
             self.spawn_tending(&raft),
             self.spawn_standing(),
         ];
-        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, tasks: Arc::new(Tasks(tasks)) });
+        let settled = Arc::new(AtomicBool::new(recovered.is_none()));
+        let tasks = Arc::new(Tasks(tasks));
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, tasks });
         Ok(())
     }
 

@@ -23,6 +23,9 @@ pub struct LeaderFacts {
     pub shard_groups_max: u32,
 }
 
+/// How many ids one [`Command::SkipIds`] leaves out at most.
+pub(crate) const SKIPPED_IDS_MAX: u64 = 1 << 20;
+
 /// A change to the metadata. Repeating one that was carried out changes nothing and gives the same answer, except where
 /// it says otherwise. Its `Debug` output has secrets: it is for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -354,6 +357,14 @@ pub enum Command {
     },
     /// Has every node forget what it remembers of the directory.
     PurgeDirectory,
+    /// Leaves out ids that were given by commands which nobody has heard of any more: those that a lost majority decided.
+    /// Nodes, files and metadata may name them yet.
+    SkipIds {
+        /// Ids of nodes to leave out; at most 2^20 are. Repeated, it leaves out as many again.
+        nodes: u64,
+        /// Of databases, shard groups, shards and rules; the same.
+        others: u64,
+    },
     /// Changes the labels of a member.
     ChangeLabels {
         /// Which one.

@@ -251,6 +251,7 @@ mod tests {
             Command::DropAccessGrant { id: 2 },
             Command::SetDirectory { config: None },
             Command::PurgeDirectory,
+            Command::SkipIds { nodes: 100, others: 10_000 },
             Command::DropRole { name: role() },
         ]
     }

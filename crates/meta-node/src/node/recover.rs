@@ -11,13 +11,14 @@
 //!
 //! A crash on the way is made up for by the next start. Once there is a leader it takes the roles of those left out from
 //! the metadata. One of them that comes back with its old directory asks the others when it starts
-//! (`older_copy`), is told, and does not take part.
+//! (`older_copy`), is told, and does not take part. Numbers that the lost ones may have given are left out, for data nodes and
+//! files may name them yet.
 //!
 //! What cannot be told apart: those left out, if a majority of them comes back and reaches nobody else. See
 //! `docs/hazards.md`.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, atomic};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -35,6 +36,11 @@ use crate::snapshots::SnapshotDir;
 /// How long another member may take to say whether it runs. Lost ones are waited for, once.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
 
+/// More nodes than a lost majority will have let in without those that are left.
+const SKIPPED_NODES: u64 = 100;
+/// More databases, shard groups, shards and rules than it will have made.
+const SKIPPED_OTHERS: u64 = 10_000;
+
 /// What another member says of itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -51,6 +57,12 @@ enum WriteError {
     Store(#[from] StoreError),
     #[error("{PEERS}: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// Whether a leader may take the command though it has not settled yet what comes first after a recovery: nobody gets a new
+/// id before the ids are left out that the lost ones may have given.
+pub(super) fn comes_first(command: &Command) -> bool {
+    matches!(command, Command::SkipIds { .. } | Command::DeleteMetaNode { .. })
 }
 
 impl MetaNode {
@@ -148,15 +160,24 @@ impl MetaNode {
         Some(Recovered { recoveries: member.recoveries, members: members.into_iter().collect() })
     }
 
-    /// Takes the meta role from those who were left out.
+    /// Leaves out the ids that they may have given, and takes the meta role from those who were left out.
     pub(super) async fn forget_left_out(&self, running: &Running) -> Result<(), ProposeError> {
-        let left_out = running.recovered.iter().flat_map(|recovery| &recovery.left_out);
-        for id in left_out.map(|id| NodeId(*id)) {
-            if self.data().node(id).is_some_and(|node| node.meta.is_some()) {
-                tracing::warn!(node = id.0, "taking the meta role from a member that was left out of the recovery");
-                self.propose(&Command::DeleteMetaNode { id }).await?;
-            }
+        if running.settled.load(atomic::Ordering::Acquire) {
+            return Ok(());
         }
+        let data = self.ensure_linearizable().await?;
+        let left_out = running.recovered.iter().flat_map(|recovery| &recovery.left_out);
+        let is_known = |id: &NodeId| data.node(*id).is_some_and(|node| node.meta.is_some());
+        let known: Vec<NodeId> = left_out.map(|id| NodeId(*id)).filter(is_known).collect();
+        if !known.is_empty() {
+            // A leader that is lost here leaves the next to do it again.
+            self.propose(&Command::SkipIds { nodes: SKIPPED_NODES, others: SKIPPED_OTHERS }).await?;
+        }
+        for id in known {
+            tracing::warn!(node = id.0, "taking the meta role from a member that was left out of the recovery");
+            self.propose(&Command::DeleteMetaNode { id }).await?;
+        }
+        running.settled.store(true, atomic::Ordering::Release);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ async fn the_last_of_three_goes_on_alone_and_is_joined_by_new_ones() {
     // Others join; one that was lost comes back from the dead and is told.
     let fresh = Host::new(temp.path(), "d", &switch).await.start().await;
     let id = fresh.join(&[&left]).await;
-    assert!(id.0 > 3, "{id}");
+    assert!(id.0 > 100, "{id}: the lost ones may have let in others");
     sees(&fresh, "all of it", |data| has_all(data) && data.database("after").is_some()).await;
     lists(&hosts[2], &["c:8088", "d:8088"]).await;
     let error = refused(&hosts[0]).await;

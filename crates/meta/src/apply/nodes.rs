@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::NodeId;
 
 use super::{DONE, Effect, NOTHING_TO_DO, Outcome};
-use crate::command::{LeaderFacts, Rejection, Reply};
+use crate::command::{LeaderFacts, Rejection, Reply, SKIPPED_IDS_MAX};
 use crate::data::{Data, DataRole, Incarnation, MetaRole, Node};
 
 impl Data {
@@ -126,6 +126,16 @@ impl Data {
             return NOTHING_TO_DO;
         }
         self.change_node(id, |node| node.labels = labels);
+        DONE
+    }
+
+    pub(super) fn skip_ids(&mut self, nodes: u64, others: u64) -> Outcome {
+        let (nodes, others) = (nodes.min(SKIPPED_IDS_MAX), others.min(SKIPPED_IDS_MAX));
+        self.node_id_max.0 += nodes;
+        self.database_id_max.0 += others;
+        self.shard_group_id_max.0 += others;
+        self.shard_id_max.0 += others;
+        self.rule_id_max += others;
         DONE
     }
 

@@ -134,6 +134,7 @@ enum CommandBytes {
     DropAccessGrant { id: u64 },
     SetDirectory { config: Option<String> },
     PurgeDirectory {},
+    SkipIds { nodes: u64, others: u64 },
     ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
 }
 
@@ -313,6 +314,7 @@ fn command_bytes(command: &Command) -> CommandBytes {
         Command::DropAccessGrant { id } => CommandBytes::DropAccessGrant { id },
         Command::SetDirectory { config } => CommandBytes::SetDirectory { config },
         Command::PurgeDirectory => CommandBytes::PurgeDirectory {},
+        Command::SkipIds { nodes, others } => CommandBytes::SkipIds { nodes, others },
         Command::ChangeLabels { node, set, remove } => CommandBytes::ChangeLabels { node: node.0, set, remove },
     }
 }
@@ -412,6 +414,7 @@ fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
         CommandBytes::DropAccessGrant { id } => Command::DropAccessGrant { id },
         CommandBytes::SetDirectory { config } => Command::SetDirectory { config },
         CommandBytes::PurgeDirectory {} => Command::PurgeDirectory,
+        CommandBytes::SkipIds { nodes, others } => Command::SkipIds { nodes, others },
         CommandBytes::ChangeLabels { node, set, remove } => Command::ChangeLabels { node: NodeId(node), set, remove },
     })
 }

@@ -14,6 +14,21 @@ fn both_roles_of_a_directory_share_an_id_and_ids_are_not_used_again() {
 }
 
 #[test]
+fn ids_that_a_lost_majority_may_have_given_are_left_out() {
+    let mut world = World::with_nodes(1);
+    let before = world.group(0);
+    world.done(&Command::SkipIds { nodes: 100, others: 10_000 });
+    world.data.validate().expect("consistent");
+    assert_eq!(world.join(2, 2), NodeId(102));
+    let after = world.group(400 * 86_400);
+    assert_eq!(after.id.0, before.id.0 + 10_001);
+    assert!(after.shards.iter().all(|shard| shard.id.0 > before.shards[0].id.0 + 10_000));
+    // No command takes them all.
+    world.done(&Command::SkipIds { nodes: u64::MAX, others: u64::MAX });
+    assert_eq!(world.join(3, 3).0, 103 + crate::command::SKIPPED_IDS_MAX);
+}
+
+#[test]
 fn registering_again_changes_nothing() {
     let mut world = World::with_nodes(1);
     assert_eq!(world.nothing(&create_data_node(1, 1)), Reply::Node(NodeId(1)));

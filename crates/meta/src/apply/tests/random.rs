@@ -167,6 +167,7 @@ fn right() -> impl Strategy<Value = Command> {
         (1u64..9).prop_map(|id| Command::DropAccessGrant { id }),
         prop::option::of(name()).prop_map(|config| Command::SetDirectory { config }),
         Just(Command::PurgeDirectory),
+        Just(Command::SkipIds { nodes: 2, others: 3 }),
     ]
 }
 
