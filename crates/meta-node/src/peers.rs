@@ -4,7 +4,8 @@
 //! of the file of each and starts them again: see `node::recover` for what follows. Here is decided what a file means.
 //!
 //! A file that merely lags must not change who votes. So the log remembers what this node wrote last and was about to
-//! write ([`Written`]); a file that names the same members as either of them says nothing, however it is laid out.
+//! write ([`Written`]); a file that names the members it wrote says nothing, however it is laid out, and nor does one that is
+//! still as it was before a write that was cut short.
 
 use std::collections::BTreeSet;
 
@@ -49,10 +50,10 @@ pub enum PeersError {
     Running(String),
     /// A majority is there.
     #[error(
-        "the cluster has a leader ({0}), so nothing is to be recovered; remove the file, and take members away with \
-         influxd-ctl remove-meta"
+        "a majority of the members is there ({0}), so nothing is to be recovered; remove the file, and take members away \
+         with influxd-ctl remove-meta"
     )]
-    Led(String),
+    Majority(String),
 }
 
 /// The text of a file.
@@ -62,12 +63,22 @@ pub(crate) fn print(members: &Roster) -> Vec<u8> {
     text
 }
 
+/// Tells one text of a file from another.
+pub(crate) fn hash(text: &[u8]) -> u64 {
+    stdx::fnv::fnv1a64(text)
+}
+
 /// Whom a file leaves in the cluster; `None` when it says what it said before. `id` and `address` are this node's own.
 pub(crate) fn judge(text: &[u8], written: &Written, id: u64, address: &str) -> Result<Option<Roster>, PeersError> {
     let listed: Vec<String> = serde_json::from_slice(text).map_err(|error| PeersError::Malformed(error.to_string()))?;
     let names: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
     let is_ours = |roster: &Roster| roster.values().map(String::as_str).collect::<BTreeSet<_>>() == names;
-    if is_ours(&written.last) || written.next.as_ref().is_some_and(is_ours) {
+    let says_nothing = match &written.next {
+        None => is_ours(&written.last),
+        // What stood there before the write that was cut short, or what was written.
+        Some(next) => hash(text) == written.before || is_ours(next),
+    };
+    if says_nothing {
         return Ok(None);
     }
     let known = written.next.as_ref().unwrap_or(&written.last);
@@ -109,15 +120,21 @@ mod tests {
         members.iter().map(|(id, address)| (*id, (*address).to_owned())).collect()
     }
 
+    /// A write that was cut short: of two members one more was made.
     fn written() -> Written {
-        Written { last: roster(&[(1, "a:1"), (2, "b:1")]), next: Some(roster(&[(1, "a:1"), (2, "b:1"), (3, "c:1")])) }
+        let last = roster(&[(1, "a:1"), (2, "b:1")]);
+        let before = hash(&print(&last));
+        Written { last, next: Some(roster(&[(1, "a:1"), (2, "b:1"), (3, "c:1")])), before }
     }
 
     #[test]
     fn what_this_node_wrote_says_nothing_however_it_is_laid_out() {
-        for text in [r#"["a:1","b:1"]"#, r#"["a:1","b:1","c:1"]"#, "[ \"c:1\",\n \"b:1\", \"a:1\"]\n\n"] {
+        for text in [r#"["a:1","b:1","c:1"]"#, "[ \"c:1\",\n \"b:1\", \"a:1\"]\n\n"] {
             assert_eq!(judge(text.as_bytes(), &written(), 1, "a:1"), Ok(None), "{text}");
         }
+        let done = Written { last: written().last, ..Written::default() };
+        assert_eq!(judge(b"[\"b:1\", \"a:1\"]", &done, 1, "a:1"), Ok(None));
+        // What was there before a write that was cut short is told from the same members listed by somebody else.
         assert_eq!(judge(&print(&written().last), &written(), 1, "a:1"), Ok(None));
     }
 
@@ -125,6 +142,7 @@ mod tests {
     fn a_file_with_fewer_members_leaves_these() {
         let left = |text: &str, id, address: &str| judge(text.as_bytes(), &written(), id, address);
         assert_eq!(left(r#"["a:1"]"#, 1, "a:1"), Ok(Some(roster(&[(1, "a:1")]))));
+        assert_eq!(left(r#"["b:1", "a:1"]"#, 1, "a:1"), Ok(Some(written().last)));
         assert_eq!(left(r#"["c:1","a:1"]"#, 3, "c:1"), Ok(Some(roster(&[(1, "a:1"), (3, "c:1")]))));
         // A node whose host was renamed at the same time may be listed under either name.
         assert_eq!(left(r#"["new:1"]"#, 1, "new:1"), Ok(Some(roster(&[(1, "new:1")]))));

@@ -59,7 +59,7 @@ impl MetaNode {
         });
         let mut agree: BTreeSet<u64> = join_all(asked).await.into_iter().flatten().collect();
         agree.extend([own, successor]);
-        if !is_majority(&voters, &agree) || !let_go(running, next).await {
+        if !is_majority(&voters, &agree) || !self.let_go(running, next).await {
             return None;
         }
         if !self.tells(running, successor, Body::Stand { leader, last_log }).await {
@@ -105,7 +105,7 @@ impl MetaNode {
             && !next.committed
             && next.leader_id.term == leader.leader_id.term + 1
             && next.leader_id.node_id != running.id.0;
-        is_meant && let_go(running, next).await
+        is_meant && self.let_go(running, next).await
     }
 
     /// The leader `leader`, whose log ends with `last_log`, wants this member for its successor.
@@ -120,19 +120,20 @@ impl MetaNode {
         );
         running.raft.trigger().elect().await.is_ok()
     }
+
+    /// Takes a vote for another member in a later term, which has the time of an election then. A message with entries does
+    /// it that follow on one that nobody has: openraft takes the larger vote from it, then says that it cannot follow, and
+    /// changes nothing else. It looks at leases only where votes are asked for.
+    async fn let_go(&self, running: &Running, next: Vote<u64>) -> bool {
+        let nowhere = LogId::new(CommittedLeaderId::new(next.leader_id.term, next.leader_id.node_id), u64::MAX - 1);
+        let nothing =
+            AppendEntriesRequest { vote: next, prev_log_id: Some(nowhere), entries: Vec::new(), leader_commit: None };
+        self.heard_of_leader();
+        matches!(running.raft.append_entries(nothing).await, Ok(AppendEntriesResponse::Conflict))
+    }
 }
 
 /// Whether this member follows `leader` and nobody later.
 fn follows(running: &Running, leader: Vote<u64>) -> bool {
     leader.committed && leader.leader_id.node_id != running.id.0 && running.raft.metrics().borrow().vote == leader
-}
-
-/// Takes a vote for another member in a later term. A message with entries does it that follow on one that nobody has:
-/// openraft takes the larger vote from it, then says that it cannot follow, and changes nothing else. It looks at leases
-/// only where votes are asked for.
-async fn let_go(running: &Running, next: Vote<u64>) -> bool {
-    let nowhere = LogId::new(CommittedLeaderId::new(next.leader_id.term, next.leader_id.node_id), u64::MAX - 1);
-    let nothing =
-        AppendEntriesRequest { vote: next, prev_log_id: Some(nowhere), entries: Vec::new(), leader_commit: None };
-    matches!(running.raft.append_entries(nothing).await, Ok(AppendEntriesResponse::Conflict))
 }

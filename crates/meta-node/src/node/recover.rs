@@ -3,7 +3,7 @@
 //! After a majority was lost for good nothing is decided any more, and nothing that runs by itself can tell that from a
 //! majority that is merely out of reach. An operator can, and says so by what the file lists ([`crate::peers`]). A member
 //! that starts with such a file
-//! 1. asks the others whether anybody who is not listed runs, or somebody leads, and if so does not start;
+//! 1. asks the others whether anybody who is not listed runs, or a majority does, and if so does not start;
 //! 2. exchanges each membership in its log and in its snapshots for that of the listed ones. No entry comes or goes, and
 //!    the end of the log stays, decided or not: whoever of those left has the longest log is elected and decides it;
 //! 3. names another group in its messages from then on. All that were given the same list name the same; those that were
@@ -124,7 +124,7 @@ impl MetaNode {
         let asked = others.map(|server| self.request(Port::Admin, server, "/status", None, STATUS_DEADLINE));
         let mut listed: Vec<&String> = listed.values().collect();
         listed.sort();
-        let mut led = Ok(());
+        let (mut running, mut needed, mut leader) = (Vec::new(), usize::MAX, String::new());
         for answer in join_all(asked).await.into_iter().flatten() {
             let status: Status = serde_json::from_slice(&answer.body).unwrap_or_default();
             // One that waits to be added is somebody new at an old address.
@@ -134,11 +134,17 @@ impl MetaNode {
             }
             peers.sort();
             // With the listed ones alone it is one that has gone this way before us.
-            if !status.leader.is_empty() && peers.iter().ne(listed.iter().copied()) {
-                led = Err(PeersError::Led(status.leader));
+            if peers.iter().ne(listed.iter().copied()) {
+                needed = needed.min(peers.len() / 2 + 1);
+                running.push(status.raft_addr);
+                leader = if leader.is_empty() { status.leader } else { leader };
             }
         }
-        led
+        // Together with this one.
+        match running.len() + 1 >= needed || !leader.is_empty() {
+            true => Err(PeersError::Majority(running.join(" "))),
+            false => Ok(()),
+        }
     }
 
     /// For a member of `cluster` that starts and knows of so many recoveries and this group: whether the cluster went
@@ -221,12 +227,12 @@ impl MetaNode {
         let (reader, file) = (Arc::clone(&fs), path.clone());
         let found =
             self.0.env.blocking(move || if reader.exists(&file)? { reader.read(&file) } else { Ok(Vec::new()) });
-        let done = Written { last: wanted.clone(), next: None };
-        if known.as_ref() == Some(&done) && found.await? == text {
+        let (found, done) = (found.await?, Written { last: wanted.clone(), ..Written::default() });
+        if known.as_ref() == Some(&done) && found == text {
             return Ok(());
         }
         let last = known.map_or_else(|| wanted.clone(), |known| known.last);
-        log.note_peers(&Written { last, next: Some(wanted.clone()) }).await?;
+        log.note_peers(&Written { last, next: Some(wanted.clone()), before: peers::hash(&found) }).await?;
         self.0.env.blocking(move || fs.replace(&path, &text)).await?;
         log.note_peers(&done).await?;
         Ok(())

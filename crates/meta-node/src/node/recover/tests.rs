@@ -84,7 +84,7 @@ async fn one_of_three(env: Env, listed: &Roster) {
     log.begin_recovery(&made).await.expect("exchanged");
     let snapshots = SnapshotDir::open(&env, &dir.join(SNAPSHOTS)).await.expect("opens");
     snapshots.replace_membership(&membership(&members)).await.expect("exchanged");
-    log.note_peers(&Written { last: listed.clone(), next: None }).await.expect("noted");
+    log.note_peers(&Written { last: listed.clone(), ..Written::default() }).await.expect("noted");
     env.fs().replace(&dir.join(PEERS), &peers::print(listed)).expect("written");
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct Written {
     /// What is about to be written, or was when the node ended.
     #[serde(default)]
     pub(crate) next: Option<Roster>,
+    /// The hash of what stood there before `next`; see [`crate::peers::hash`].
+    #[serde(default)]
+    pub(crate) before: u64,
 }
 
 /// A recovery that this node went through.
@@ -93,7 +96,7 @@ impl LogStore {
     /// Notes that nothing is left to be done; `peers.json` counts as written.
     pub(crate) async fn end_recovery(&self, recovery: &Recovery) -> Result<(), StoreError> {
         let ended = Recovery { done: true, ..recovery.clone() };
-        let written = Written { last: recovery.members.clone(), next: None };
+        let written = Written { last: recovery.members.clone(), ..Written::default() };
         self.write(Durability::Immediate, move |transaction| {
             let mut state = transaction.open_table(STATE)?;
             state.insert(RECOVERY, seal(RECOVERY.as_bytes(), &ended).as_slice())?;
