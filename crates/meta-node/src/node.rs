@@ -525,6 +525,9 @@ impl MetaNode {
         if envelope.target != running.id.0 {
             return RaftReply::Refused(Refusal::OtherMember);
         }
+        if !envelope.body.is_sound() {
+            return RaftReply::Refused(Refusal::Malformed);
+        }
         if envelope.body.sender().is_some_and(|sender| self.is_outgrown(&running, sender)) {
             return stopped;
         }

@@ -50,6 +50,16 @@ pub(crate) enum Body {
 }
 
 impl Body {
+    /// Whether it is what its sender may say: only who was elected sends entries, and only who was not asks for votes.
+    /// openraft takes that for granted.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Body::Append(AppendEntriesRequest { vote, .. }) | Body::Snapshot { vote, .. } => vote.committed,
+            Body::Vote(VoteRequest { vote, .. }) => !vote.committed,
+            _ => true,
+        }
+    }
+
     /// Which member it is from, where it says so.
     pub(crate) fn sender(&self) -> Option<u64> {
         match self {

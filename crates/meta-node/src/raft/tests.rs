@@ -5,12 +5,15 @@ use std::sync::Arc;
 use env::Env;
 use meta::{Data, History, Incarnation};
 use model::NodeId;
+use openraft::SnapshotMeta;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::storage::RaftLogStorage;
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{StorageError, Vote};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::message::{Body, SnapshotBytes};
 use super::{LogStore, Machine, TypeConfig};
 use crate::snapshots::SnapshotDir;
 
@@ -49,4 +52,19 @@ async fn who_led_before_a_restart_has_to_be_elected_anew() {
         log.save_vote(&vote).await.expect("saved");
         assert_eq!(log.read_vote().await.expect("read"), Some(again), "{vote}");
     }
+}
+
+/// Whoever reaches the port of an open cluster can send these; openraft takes for granted that they are sound.
+#[test]
+fn only_who_was_elected_sends_entries_and_only_who_was_not_asks_for_votes() {
+    let (asks, leads) = (Vote::new(3, 1), Vote::new_committed(3, 1));
+    let append = |vote| {
+        Body::Append(AppendEntriesRequest { vote, prev_log_id: None, entries: Vec::new(), leader_commit: None })
+            .is_sound()
+    };
+    let ask = |vote| Body::Vote(VoteRequest { vote, last_log_id: None }).is_sound();
+    let snapshot =
+        |vote| Body::Snapshot { vote, meta: SnapshotMeta::default(), data: SnapshotBytes(Vec::new()) }.is_sound();
+    assert!(append(leads) && snapshot(leads) && ask(asks));
+    assert!(!append(asks) && !snapshot(asks) && !ask(leads));
 }
