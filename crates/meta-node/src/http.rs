@@ -369,7 +369,10 @@ impl Admin {
             Err(JoinRefusal::NotLeader(leader)) if !leader.http_addr.is_empty() => {
                 reply::redirect(&leader.http_addr, uri)
             }
-            Err(refusal @ JoinRefusal::NotMember(_)) => Reply::not_member(&refusal.to_string(), &self.node.data()),
+            Err(refusal @ JoinRefusal::NotMember(_)) => {
+                let group = self.node.member().map_or(0, |member| member.group);
+                Reply::not_member(&refusal.to_string(), &self.node.data(), group)
+            }
             Err(refusal) => Reply::error(status_of(&refusal), &refusal.to_string()),
         }
     }

@@ -158,6 +158,8 @@ struct ErrorJson {
     index: u64,
     #[serde(rename = "maxNodeID")]
     node_id_max: u64,
+    /// Of members that went on without others, another one than theirs.
+    group: String,
 }
 
 /// By which version of the metadata somebody is no member.
@@ -166,13 +168,16 @@ pub(crate) struct Judged {
     pub(crate) index: MetaIndex,
     /// The largest number that was given until then.
     pub(crate) node_id_max: NodeId,
+    /// Whom members mean by the cluster; see [`identity::Member::group`].
+    pub(crate) group: u64,
 }
 
 impl Judged {
-    /// Whether member `id`, which knows the metadata at `index`, has been removed by it. One that is older than what the
-    /// member has seen, or than the member, comes from a directory that was put back from a copy.
-    pub(crate) fn is_later_than(self, id: NodeId, index: MetaIndex) -> bool {
-        self.index >= index && self.node_id_max >= id
+    /// Whether member `id` of `group`, which knows the metadata at `index`, has been removed by it. One that is older than
+    /// what the member has seen, or than the member, comes from a directory that was put back from a copy; one of another
+    /// group from members that went on without others, who may well be there.
+    pub(crate) fn is_later_than(self, id: NodeId, index: MetaIndex, group: u64) -> bool {
+        self.index >= index && self.node_id_max >= id && self.group == group
     }
 }
 
@@ -395,7 +400,8 @@ pub(crate) async fn ask_one(
         return Err(AskError::Unjoined);
     }
     if let Some(cluster_id) = parse_cluster_id(&error.cluster_id).filter(|_| error.not_member) {
-        let by = Judged { index: MetaIndex(error.index), node_id_max: NodeId(error.node_id_max) };
+        let group = parse_cluster_id(&error.group).unwrap_or(cluster_id);
+        let by = Judged { index: MetaIndex(error.index), node_id_max: NodeId(error.node_id_max), group };
         return Err(AskError::NotMember { cluster_id, by });
     }
     Err(AskError::Refused { status: answer.status, message: error.error })
@@ -459,10 +465,11 @@ mod tests {
 
     #[test]
     fn only_who_knows_as_much_can_say_that_a_member_was_removed() {
-        let by = |index, max| Judged { index: MetaIndex(index), node_id_max: NodeId(max) };
-        assert!(by(9, 3).is_later_than(NodeId(3), MetaIndex(9)));
-        assert!(!by(8, 3).is_later_than(NodeId(3), MetaIndex(9)), "it has not seen what the member has");
-        assert!(!by(99, 2).is_later_than(NodeId(3), MetaIndex(9)), "it has never given that number");
+        let by = |index, max| Judged { index: MetaIndex(index), node_id_max: NodeId(max), group: 5 };
+        assert!(by(9, 3).is_later_than(NodeId(3), MetaIndex(9), 5));
+        assert!(!by(8, 3).is_later_than(NodeId(3), MetaIndex(9), 5), "it has not seen what the member has");
+        assert!(!by(99, 2).is_later_than(NodeId(3), MetaIndex(9), 5), "it has never given that number");
+        assert!(!by(99, 99).is_later_than(NodeId(3), MetaIndex(9), 6), "it went on without this member");
     }
 
     #[test]

@@ -113,6 +113,8 @@ pub(crate) struct Running {
     recovered: Option<Recovery>,
     /// Whether what comes first after a recovery is done; a leader takes no other command before that.
     settled: Arc<AtomicBool>,
+    /// Whether the metadata has nobody any more whom a recovery left out.
+    forgotten: Arc<AtomicBool>,
     tasks: Arc<Tasks>,
 }
 
@@ -443,7 +445,8 @@ impl MetaNode {
         if !self.is_leader(&running) {
             return Err(self.leader().map_or(ProposeError::NoLeader, ProposeError::NotLeader));
         }
-        let is_in_turn = recover::comes_first(command) || running.settled.load(Ordering::Acquire);
+        let is_in_turn =
+            self.has_founder(command) && (recover::comes_first(command) || running.settled.load(Ordering::Acquire));
         if !self.is_backed(&running) || !is_in_turn {
             return Err(ProposeError::NoLeader);
         }
@@ -456,6 +459,15 @@ impl MetaNode {
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Err(ProposeError::Lost),
             Ok(Err(error)) => Err(ProposeError::Stopped(error.to_string())),
         }
+    }
+
+    /// The first member of a cluster is the one that formed it, however early another asks to be let in.
+    fn has_founder(&self, command: &Command) -> bool {
+        let founds = |command: &Command| match command {
+            Command::CreateMetaNode { incarnation, .. } => *incarnation == self.0.incarnation,
+            _ => false,
+        };
+        self.data().cluster_id() != 0 || founds(command)
     }
 
     /// What expires is not for the clock of one node to say, neither of the one that asks nor of the one that leads. While
@@ -836,8 +848,9 @@ impl MetaNode {
             self.spawn_standing(),
         ];
         let settled = Arc::new(AtomicBool::new(recovered.is_none()));
+        let forgotten = Arc::new(AtomicBool::new(recovered.is_none()));
         let tasks = Arc::new(Tasks(tasks));
-        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, tasks });
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, forgotten, tasks });
         Ok(())
     }
 

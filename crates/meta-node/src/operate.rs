@@ -213,6 +213,7 @@ impl MetaNode {
     /// Leaves the cluster; the program then starts anew, with an empty directory.
     pub(crate) async fn leave(&self) -> Result<(), OperateError> {
         self.hand_over().await;
+        self.finds_leader().await;
         let leader = self.leader().ok_or(OperateError::NoLeader)?;
         let own = self.0.config.http_addr.clone();
         if Some(leader.id) == self.id() {

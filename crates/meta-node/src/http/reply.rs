@@ -63,13 +63,14 @@ impl Reply {
 
     /// Who asked is no member of this cluster, by this version of its metadata. It stops taking part when it reads this, so
     /// a bare 404, which any server may answer, would not do.
-    pub(super) fn not_member(message: &str, data: &Data) -> Reply {
+    pub(super) fn not_member(message: &str, data: &Data, group: u64) -> Reply {
         let body = json!({
             "error": message,
             "notMember": true,
             "clusterID": format_cluster_id(data.cluster_id()),
             "index": data.index().0,
             "maxNodeID": data.node_id_max().0,
+            "group": format_cluster_id(group),
         });
         Reply::error_with(StatusCode::NOT_FOUND, message, &body)
     }

@@ -14,7 +14,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::{CommittedLeaderId, LogId, RaftNetworkFactory, Vote};
 
@@ -41,7 +43,8 @@ impl MetaNode {
     async fn hand_over_as(&self, running: &Running) -> Option<u64> {
         let _members_stay = self.0.membership.lock().await;
         let _no_commands = self.0.commands.write().await;
-        let (successor, leader) = self.caught_up(running).await?;
+        let (candidates, leader) = self.caught_up(running).await?;
+        let successor = self.first_alive(running, candidates).await?;
         let (voters, last_log) = {
             let metrics = running.raft.metrics();
             let metrics = metrics.borrow();
@@ -70,9 +73,27 @@ impl MetaNode {
         Some(successor)
     }
 
-    /// Waits until another voter has all of this leader's log, and all of it is decided. Answers who, and as whom this one
+    /// Whoever of `candidates` answers: while nothing is written, one that is gone still has all of the log.
+    async fn first_alive(&self, running: &Running, candidates: Vec<u64>) -> Option<u64> {
+        let asked = candidates.into_iter().map(|id| async move { self.answers(running, id).await.then_some(id) });
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        while let Some(answered) = asked.next().await {
+            if answered.is_some() {
+                return answered;
+            }
+        }
+        None
+    }
+
+    /// Whether a member answers; what, is all the same.
+    async fn answers(&self, running: &Running, id: u64) -> bool {
+        let body = Body::WouldVote { candidate: Some(running.id.0), last_log: None };
+        matches!(self.call(running, id, body).await, Some(RaftReply::WouldVote(_)))
+    }
+
+    /// Waits until other voters have all of this leader's log, and all of it is decided. Answers who, and as whom this one
     /// leads; `None` when it leads no more, or is alone.
-    async fn caught_up(&self, running: &Running) -> Option<(u64, Vote<u64>)> {
+    async fn caught_up(&self, running: &Running) -> Option<(Vec<u64>, Vote<u64>)> {
         let mut metrics = running.raft.metrics();
         loop {
             {
@@ -84,7 +105,8 @@ impl MetaNode {
                 let last = metrics.last_log_index;
                 let decided = metrics.last_applied.map(|id| id.index) == last;
                 let has_all = |id: &u64| replication.get(id).copied().flatten().map(|id| id.index) == last;
-                if let Some(found) = voters.find(has_all).filter(|_| decided) {
+                let found: Vec<u64> = voters.filter(has_all).collect();
+                if decided && !found.is_empty() {
                     return Some((found, metrics.vote));
                 }
             }
@@ -93,10 +115,14 @@ impl MetaNode {
     }
 
     async fn tells(&self, running: &Running, id: u64, body: Body) -> bool {
+        matches!(self.call(running, id, body).await, Some(RaftReply::Agreed(true)))
+    }
+
+    async fn call(&self, running: &Running, id: u64, body: Body) -> Option<RaftReply> {
         let node = running.raft.metrics().borrow().membership_config.membership().get_node(&id).cloned();
         let client = Network(Arc::clone(&running.peers)).new_client(id, &node.unwrap_or_default()).await;
         let deadline = self.0.config.timeouts.heartbeat;
-        matches!(client.call(body, deadline).await, Ok(RaftReply::Agreed(true)))
+        client.call(body, deadline).await.ok()
     }
 
     /// The leader `leader` wants the successor that `next` names.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use model::NodeId;
+use openraft::ServerState;
 use openraft::storage::RaftLogStorage;
 use serde::{Deserialize, Serialize};
 
@@ -98,8 +99,15 @@ impl MetaNode {
     /// Whether this node, which believes to be the only voter, hears from a member that is younger than all it knows. It
     /// fails then.
     pub(super) fn is_outgrown(&self, running: &Running, sender: u64) -> bool {
-        let is_only = running.raft.metrics().borrow().membership_config.voter_ids().eq([running.id.0]);
-        if !is_only || NodeId(sender) <= self.data().node_id_max() {
+        let (is_only, has_all) = {
+            let metrics = running.raft.metrics();
+            let metrics = metrics.borrow();
+            // Before it has applied an entry of its own, there may be some in its log that give the number.
+            let applied_own = metrics.last_applied.is_some_and(|last| last.leader_id.term == metrics.current_term);
+            let has_all = metrics.state == ServerState::Leader && applied_own;
+            (metrics.membership_config.voter_ids().eq([running.id.0]), has_all)
+        };
+        if !is_only || !has_all || NodeId(sender) <= self.data().node_id_max() {
             return false;
         }
         let (dir, peer) = (self.0.config.dir.display().to_string(), format!("node {sender}"));

@@ -24,6 +24,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use meta::Command;
 use model::NodeId;
+use openraft::storage::RaftLogStorage;
 use serde::Deserialize;
 
 use super::older_copy::Recovered;
@@ -62,7 +63,7 @@ enum WriteError {
 /// Whether a leader may take the command though it has not settled yet what comes first after a recovery: nobody gets a new
 /// id before the ids are left out that the lost ones may have given.
 pub(super) fn comes_first(command: &Command) -> bool {
-    matches!(command, Command::SkipIds { .. } | Command::DeleteMetaNode { .. })
+    matches!(command, Command::SkipIds { .. })
 }
 
 impl MetaNode {
@@ -108,6 +109,11 @@ impl MetaNode {
             listed = ?members, known = ?written.last,
             "{PEERS} was edited: the members that it does not list are taken for lost"
         );
+        let before = written.next.as_ref().unwrap_or(&written.last);
+        if 2 * members.len() > before.len() {
+            let there = members.values().map(String::as_str).collect::<Vec<_>>().join(" ");
+            return Err(refused(PeersError::Majority(there)));
+        }
         self.refuse_while_others_run(member, &members).await.map_err(refused)?;
         let known = written.next.iter().chain([&written.last]).flat_map(|roster| roster.keys().copied());
         let mut left_out: Vec<u64> = known.filter(|id| !members.contains_key(id)).collect();
@@ -115,18 +121,25 @@ impl MetaNode {
         left_out.dedup();
         let count = member.recoveries + 1;
         let group = peers::group_of(member.group, count, &members);
-        Ok(Some(Recovery { members, left_out, count, group, done: false }))
+        let state = log.clone().get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
+        let last_log = state.last_log_id;
+        Ok(Some(Recovery { members, left_out, count, group, last_log, done: false }))
     }
 
     /// Whoever does not answer counts as lost: that is what the operator says.
     async fn refuse_while_others_run(&self, member: &Member, listed: &Roster) -> Result<(), PeersError> {
         let others = member.meta_servers.iter().filter(|server| **server != self.0.config.http_addr);
-        let asked = others.map(|server| self.request(Port::Admin, server, "/status", None, STATUS_DEADLINE));
+        let asked = others.map(|server| async move {
+            (server, self.request(Port::Admin, server, "/status", None, STATUS_DEADLINE).await)
+        });
         let mut listed: Vec<&String> = listed.values().collect();
         listed.sort();
         let (mut running, mut needed, mut leader) = (Vec::new(), usize::MAX, String::new());
-        for answer in join_all(asked).await.into_iter().flatten() {
-            let status: Status = serde_json::from_slice(&answer.body).unwrap_or_default();
+        for (server, answer) in join_all(asked).await {
+            let Ok(answer) = answer else { continue };
+            // Who refuses to say what it is, is there.
+            let status = serde_json::from_slice::<Status>(&answer.body).ok().filter(|_| answer.status.is_success());
+            let Some(status) = status else { return Err(PeersError::Running(server.clone())) };
             // One that waits to be added is somebody new at an old address.
             let Some(mut peers) = status.peers.filter(|peers| !peers.is_empty()) else { continue };
             if !listed.contains(&&status.raft_addr) {
@@ -168,7 +181,7 @@ impl MetaNode {
 
     /// Leaves out the ids that they may have given, and takes the meta role from those who were left out.
     pub(super) async fn forget_left_out(&self, running: &Running) -> Result<(), ProposeError> {
-        if running.settled.load(atomic::Ordering::Acquire) {
+        if running.forgotten.load(atomic::Ordering::Acquire) {
             return Ok(());
         }
         let data = self.ensure_linearizable().await?;
@@ -179,11 +192,12 @@ impl MetaNode {
             // A leader that is lost here leaves the next to do it again.
             self.propose(&Command::SkipIds { nodes: SKIPPED_NODES, others: SKIPPED_OTHERS }).await?;
         }
+        running.settled.store(true, atomic::Ordering::Release);
         for id in known {
             tracing::warn!(node = id.0, "taking the meta role from a member that was left out of the recovery");
             self.propose(&Command::DeleteMetaNode { id }).await?;
         }
-        running.settled.store(true, atomic::Ordering::Release);
+        running.forgotten.store(true, atomic::Ordering::Release);
         Ok(())
     }
 

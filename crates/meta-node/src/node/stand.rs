@@ -133,11 +133,14 @@ impl MetaNode {
     /// Whether a majority would vote for this member.
     async fn is_wanted(&self, running: &Running, voters: &[BTreeSet<u64>]) -> bool {
         let Some(last_log) = own_last_log(running).await else { return false };
+        // After a recovery the first to lead must have the longest log of all that are left: a majority of them may have
+        // less than what a majority of all had decided. Who has led since has brought its own entry along.
+        let is_first = running.recovered.as_ref().is_some_and(|recovery| recovery.last_log == last_log);
         let mut yes = BTreeSet::from([running.id.0]);
         let others: BTreeSet<u64> = voters.iter().flatten().copied().filter(|id| *id != running.id.0).collect();
         let mut asked: FuturesUnordered<_> =
             others.into_iter().map(|id| async move { (id, self.asks_for_vote(running, id, last_log).await) }).collect();
-        while !is_majority(voters, &yes) {
+        while !is_majority(voters, &yes) || (is_first && !voters.iter().flatten().all(|id| yes.contains(id))) {
             match asked.next().await {
                 Some((id, true)) => drop(yes.insert(id)),
                 Some((_, false)) => {}

@@ -155,7 +155,8 @@ impl MetaNode {
             {
                 Ok(_) => return Work::Done,
                 Err(AskError::NotMember { cluster_id, by })
-                    if cluster_id == self.data_cluster() && by.is_later_than(running.id, self.data().index()) =>
+                    if cluster_id == self.data_cluster()
+                        && by.is_later_than(running.id, self.data().index(), self.group()) =>
                 {
                     tracing::error!(node = running.id.0, "this node was removed from its cluster");
                     self.0.dropped.send_replace(true);
@@ -165,6 +166,10 @@ impl MetaNode {
             }
         }
         Work::Left
+    }
+
+    fn group(&self) -> u64 {
+        self.member().map_or(0, |member| member.group)
     }
 
     fn data_cluster(&self) -> u64 {

@@ -271,7 +271,7 @@ async fn a_follower_sends_joiners_to_the_leader() {
         (status, body),
         (
             404,
-            json!({ "error": error, "notMember": true, "clusterID": cluster_id, "index": data.index().0, "maxNodeID": data.node_id_max().0 })
+            json!({ "error": error, "notMember": true, "clusterID": cluster_id, "index": data.index().0, "maxNodeID": data.node_id_max().0, "group": cluster_id })
         )
     );
 }

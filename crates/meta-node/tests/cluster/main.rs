@@ -130,6 +130,27 @@ async fn a_member_with_a_shorter_log_does_not_spoil_an_election() {
 }
 
 #[tokio::test]
+async fn who_forms_a_cluster_is_its_first_member_however_early_others_come() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let first = Host::new(temp.path(), "a", &switch).await.start().await;
+    let stranger = Command::CreateMetaNode {
+        incarnation: meta::Incarnation(7),
+        http_addr: "z:8091".to_owned(),
+        tcp_addr: "z:8089".to_owned(),
+    };
+    let coming = async {
+        while first.node.propose(&stranger).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (formed, ()) = within("both", async { tokio::join!(first.node.bootstrap(), coming) }).await;
+    assert_eq!(formed.expect("forms"), NodeId(1));
+    let data = first.node.data();
+    assert_eq!(data.node(NodeId(1)).map(|node| node.incarnation), Some(first.node.incarnation()));
+    assert_eq!(data.node_by_incarnation(meta::Incarnation(7)).map(|node| node.id), Some(NodeId(2)));
+}
+
+#[tokio::test]
 async fn a_directory_put_back_from_an_older_copy_does_not_start() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let [first, second, third] = three(temp.path(), &switch).await;

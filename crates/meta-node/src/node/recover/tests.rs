@@ -80,7 +80,8 @@ async fn one_of_three(env: Env, listed: &Roster) {
     let lock = Arc::from(lock.expect("free"));
     let log = LogStore::open(&env, &dir.join(LOG), lock, incarnation, NodeId(1)).await.expect("opens");
     let members = roster(&["a", "b", "c"]);
-    let made = Recovery { members: members.clone(), left_out: Vec::new(), count: 0, group: 0, done: true };
+    let made =
+        Recovery { members: members.clone(), left_out: Vec::new(), count: 0, group: 0, last_log: None, done: true };
     log.begin_recovery(&made).await.expect("exchanged");
     let snapshots = SnapshotDir::open(&env, &dir.join(SNAPSHOTS)).await.expect("opens");
     snapshots.replace_membership(&membership(&members)).await.expect("exchanged");

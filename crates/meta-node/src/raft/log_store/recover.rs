@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use openraft::{BasicNode, Entry, EntryPayload, Membership};
+use openraft::{BasicNode, Entry, EntryPayload, LogId, Membership};
 use redb::{Durability, ReadableTable};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,9 @@ pub(crate) struct Recovery {
     pub(crate) count: u64,
     /// What members name in messages to each other from now on; see [`crate::identity::Member::group`].
     pub(crate) group: u64,
+    /// Where the log of this member ended. While it still does, nobody led since.
+    #[serde(default)]
+    pub(crate) last_log: Option<LogId<u64>>,
     /// Whether it has come to its end.
     pub(crate) done: bool,
 }
