@@ -132,8 +132,7 @@ impl Admin {
     async fn visitor(&self, parts: &Parts) -> Result<Visitor, Refusal> {
         let data = self.node.data();
         let shown = shown(&parts.uri, &parts.headers);
-        let may_be_node = matches!(shown, Some(Shown::Token(_)));
-        if !may_be_node && self.is_without_admin(&data) {
+        if matches!(shown, Some(Shown::User(..))) && self.is_without_admin(&data) {
             return Err(Refusal::NoAdmin);
         }
         match shown {
