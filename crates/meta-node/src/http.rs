@@ -370,8 +370,7 @@ impl Admin {
                 reply::redirect(&leader.http_addr, uri)
             }
             Err(refusal @ JoinRefusal::NotMember(_)) => {
-                let group = self.node.member().map_or(0, |member| member.group);
-                Reply::not_member(&refusal.to_string(), &self.node.data(), group)
+                Reply::not_member(&refusal.to_string(), &self.node.data(), self.node.group())
             }
             Err(refusal) => Reply::error(status_of(&refusal), &refusal.to_string()),
         }

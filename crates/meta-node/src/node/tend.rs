@@ -168,7 +168,8 @@ impl MetaNode {
         Work::Left
     }
 
-    fn group(&self) -> u64 {
+    /// Whom members mean by the cluster; see [`Member::group`].
+    pub(crate) fn group(&self) -> u64 {
         self.member().map_or(0, |member| member.group)
     }
 

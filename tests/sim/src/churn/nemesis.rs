@@ -55,17 +55,12 @@ async fn operate(servers: &Servers, path: &str, form: &str) -> bool {
 }
 
 async fn ask(host: usize, path: &str, form: &str) -> bool {
-    match http::post_form(NAMES[host], path, form, OPERATE_MAX).await {
-        Ok(answer) if (200..300).contains(&answer.status) => true,
-        Ok(answer) => {
-            tracing::debug!(path, form, status = answer.status, "not done");
-            false
-        }
-        Err(error) => {
-            tracing::debug!(path, form, %error, "not done");
-            false
-        }
+    let answer = http::post_form(NAMES[host], path, form, OPERATE_MAX).await;
+    let is_done = answer.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
+    if !is_done {
+        tracing::debug!(path, form, ?answer, "not done");
     }
+    is_done
 }
 
 /// The host that leads.
