@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     lock: Mutex<Option<Arc<dyn DirLock>>>,
     incarnation: Incarnation,
     member: Mutex<Option<Member>>,
+    /// Held while `node.json` is written, so that nothing comes after the mark of one that has left.
+    noting: tokio::sync::Mutex<()>,
     cluster: Arc<AtomicU64>,
     running: Mutex<Option<Running>>,
     /// Held while the node becomes a member, so that it becomes one once.
@@ -113,8 +115,6 @@ pub(crate) struct Running {
     recovered: Option<Recovery>,
     /// Whether what comes first after a recovery is done; a leader takes no other command before that.
     settled: Arc<AtomicBool>,
-    /// Whether the metadata has nobody any more whom a recovery left out.
-    forgotten: Arc<AtomicBool>,
     tasks: Arc<Tasks>,
 }
 
@@ -319,6 +319,7 @@ impl MetaNode {
             lock: Mutex::new(Some(Arc::from(lock))),
             incarnation,
             member: Mutex::new(member.clone()),
+            noting: tokio::sync::Mutex::new(()),
             cluster: Arc::new(AtomicU64::new(cluster)),
             running: Mutex::new(None),
             entering: tokio::sync::Mutex::new(()),
@@ -663,6 +664,7 @@ impl MetaNode {
 
     /// Marks the directory: who had it has left.
     pub(crate) async fn mark_left(&self) -> std::io::Result<()> {
+        let _one_at_a_time = self.0.noting.lock().await;
         identity::mark_left(&self.0.env, &self.0.config.dir, self.0.config.files).await?;
         self.0.left.send_replace(true);
         Ok(())
@@ -795,6 +797,10 @@ impl MetaNode {
     }
 
     pub(crate) async fn remember(&self, member: Member) -> std::io::Result<()> {
+        let _one_at_a_time = self.0.noting.lock().await;
+        if *self.0.left.borrow() {
+            return Ok(());
+        }
         identity::store_member(&self.0.env, &self.0.config.dir, self.0.config.files, &member).await?;
         self.0.cluster.store(member.group, Ordering::Relaxed);
         self.0.config.auth.belongs_to(member.cluster_id, member.id.0);
@@ -848,9 +854,8 @@ impl MetaNode {
             self.spawn_standing(),
         ];
         let settled = Arc::new(AtomicBool::new(recovered.is_none()));
-        let forgotten = Arc::new(AtomicBool::new(recovered.is_none()));
         let tasks = Arc::new(Tasks(tasks));
-        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, forgotten, tasks });
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, tasks });
         Ok(())
     }
 

@@ -35,3 +35,15 @@ pub enum TransportError {
     #[error("{0}")]
     Other(String),
 }
+
+/// A network that reaches no one.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Nobody;
+
+#[cfg(test)]
+impl RaftTransport for Nobody {
+    fn call<'a>(&'a self, target: &'a str, _: Bytes, _: Duration) -> BoxFuture<'a, Result<Bytes, TransportError>> {
+        Box::pin(async move { Err(TransportError::Unreachable(target.to_owned())) })
+    }
+}

@@ -133,7 +133,7 @@ impl Data {
                 self.directory_index = index;
                 DONE
             }
-            Command::SkipIds { nodes, others } => self.skip_ids(*nodes, *others),
+            Command::Recover { recovery, members, nodes, others } => self.recover(*recovery, members, *nodes, *others),
             Command::ChangeLabels { node, set, remove } => self.change_labels(*node, set, remove),
         }
     }

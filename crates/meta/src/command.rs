@@ -23,7 +23,7 @@ pub struct LeaderFacts {
     pub shard_groups_max: u32,
 }
 
-/// How many ids one [`Command::SkipIds`] leaves out at most.
+/// How many ids one [`Command::Recover`] leaves out at most.
 pub(crate) const SKIPPED_IDS_MAX: u64 = 1 << 20;
 
 /// A change to the metadata. Repeating one that was carried out changes nothing and gives the same answer, except where
@@ -357,10 +357,15 @@ pub enum Command {
     },
     /// Has every node forget what it remembers of the directory.
     PurgeDirectory,
-    /// Leaves out ids that were given by commands which nobody has heard of any more: those that a lost majority decided.
-    /// Nodes, files and metadata may name them yet.
-    SkipIds {
-        /// Ids of nodes to leave out; at most 2^20 are. Repeated, it leaves out as many again.
+    /// After a majority of the meta nodes was lost: takes the meta role from all but those that are left, and leaves out
+    /// ids that the lost ones may have given by commands which nobody has heard of any more. Nodes, files and metadata may
+    /// name them yet. Changes nothing when this or a later recovery was noted.
+    Recover {
+        /// Which recovery of the cluster it is; the first is 1.
+        recovery: u64,
+        /// Who is left. If none of them is a meta node, all stay.
+        members: Vec<NodeId>,
+        /// Ids of nodes to leave out; at most 2^20 are.
         nodes: u64,
         /// Of databases, shard groups, shards and rules; the same.
         others: u64,

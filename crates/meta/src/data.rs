@@ -40,6 +40,8 @@ pub struct Data {
     pub(crate) directory: Option<Arc<str>>,
     /// Since when what nodes remember of the directory counts: they forget what is older.
     pub(crate) directory_index: MetaIndex,
+    /// How many recoveries from the loss of a majority were noted.
+    pub(crate) recoveries: u64,
     pub(crate) rule_id_max: u64,
     pub(crate) node_id_max: NodeId,
     pub(crate) database_id_max: DatabaseId,

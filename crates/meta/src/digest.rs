@@ -183,6 +183,7 @@ fn head(data: &Data) -> impl Hash {
         access_grants: _,
         directory,
         directory_index,
+        recoveries,
         rule_id_max,
         node_id_max,
         database_id_max,
@@ -192,7 +193,7 @@ fn head(data: &Data) -> impl Hash {
         shards: _,
     } = data;
     let ids = (*rule_id_max, *node_id_max, *database_id_max, *shard_group_id_max, *shard_id_max);
-    (*cluster_id, *index, directory.clone(), *directory_index, ids)
+    (*cluster_id, *index, directory.clone(), *directory_index, *recoveries, ids)
 }
 
 fn database_head(database: &Database) -> impl Hash {
@@ -265,6 +266,7 @@ mod tests {
         differs(|data| data.shard_id_max.0 += 1);
         differs(|data| data.directory = None);
         differs(|data| data.directory_index.0 += 1);
+        differs(|data| data.recoveries += 1);
         differs(|data| Arc::make_mut(&mut Arc::make_mut(&mut data.nodes)[0]).labels.clear());
         differs(|data| Arc::make_mut(&mut data.nodes).swap(0, 1));
         differs(|data| Arc::make_mut(&mut Arc::make_mut(&mut data.users)[0]).hash.push('x'));

@@ -251,7 +251,7 @@ mod tests {
             Command::DropAccessGrant { id: 2 },
             Command::SetDirectory { config: None },
             Command::PurgeDirectory,
-            Command::SkipIds { nodes: 100, others: 10_000 },
+            Command::Recover { recovery: 1, members: vec![NodeId(1)], nodes: 100, others: 10_000 },
             Command::DropRole { name: role() },
         ]
     }

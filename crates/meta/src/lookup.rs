@@ -153,6 +153,11 @@ impl Data {
         self.directory_index
     }
 
+    /// How many recoveries from the loss of a majority were noted.
+    pub fn recoveries(&self) -> u64 {
+        self.recoveries
+    }
+
     /// A shard and where it belongs, also when its group is deleted.
     pub fn shard(&self, id: ShardId) -> Option<ShardPlace<'_>> {
         let place = self.shards.get(id)?;

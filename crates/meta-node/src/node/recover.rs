@@ -63,7 +63,7 @@ enum WriteError {
 /// Whether a leader may take the command though it has not settled yet what comes first after a recovery: nobody gets a new
 /// id before the ids are left out that the lost ones may have given.
 pub(super) fn comes_first(command: &Command) -> bool {
-    matches!(command, Command::SkipIds { .. })
+    matches!(command, Command::Recover { .. })
 }
 
 impl MetaNode {
@@ -89,7 +89,7 @@ impl MetaNode {
             member = Member { recoveries: recovery.count, group: recovery.group, ..member };
             self.remember(member.clone()).await?;
             log.end_recovery(&recovery).await?;
-            tracing::warn!(members = ?recovery.members, left_out = ?recovery.left_out, "the cluster goes on with these members");
+            tracing::warn!(members = ?recovery.members, "the cluster goes on with these members");
         }
     }
 
@@ -115,15 +115,11 @@ impl MetaNode {
             return Err(refused(PeersError::Majority(there)));
         }
         self.refuse_while_others_run(member, &members).await.map_err(refused)?;
-        let known = written.next.iter().chain([&written.last]).flat_map(|roster| roster.keys().copied());
-        let mut left_out: Vec<u64> = known.filter(|id| !members.contains_key(id)).collect();
-        left_out.sort_unstable();
-        left_out.dedup();
         let count = member.recoveries + 1;
         let group = peers::group_of(member.group, count, &members);
         let state = log.clone().get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?;
         let last_log = state.last_log_id;
-        Ok(Some(Recovery { members, left_out, count, group, last_log, done: false }))
+        Ok(Some(Recovery { members, count, group, last_log, done: false }))
     }
 
     /// Whoever does not answer counts as lost: that is what the operator says.
@@ -179,25 +175,20 @@ impl MetaNode {
         Some(Recovered { recoveries: member.recoveries, members: members.into_iter().collect() })
     }
 
-    /// Leaves out the ids that they may have given, and takes the meta role from those who were left out.
-    pub(super) async fn forget_left_out(&self, running: &Running) -> Result<(), ProposeError> {
-        if running.forgotten.load(atomic::Ordering::Acquire) {
+    /// Has the metadata know of the recovery that this member went through: nobody who was left out has the meta role any
+    /// more, and the ids are left out that the lost ones may have given. A leader that is lost here leaves it to the next.
+    pub(super) async fn settle_recovery(&self, running: &Running) -> Result<(), ProposeError> {
+        let Some(recovery) = running.recovered.as_ref().filter(|_| !running.settled.load(atomic::Ordering::Acquire))
+        else {
             return Ok(());
-        }
-        let data = self.ensure_linearizable().await?;
-        let left_out = running.recovered.iter().flat_map(|recovery| &recovery.left_out);
-        let is_known = |id: &NodeId| data.node(*id).is_some_and(|node| node.meta.is_some());
-        let known: Vec<NodeId> = left_out.map(|id| NodeId(*id)).filter(is_known).collect();
-        if !known.is_empty() {
-            // A leader that is lost here leaves the next to do it again.
-            self.propose(&Command::SkipIds { nodes: SKIPPED_NODES, others: SKIPPED_OTHERS }).await?;
+        };
+        if self.ensure_linearizable().await?.recoveries() < recovery.count {
+            let members = recovery.members.keys().copied().map(NodeId).collect();
+            tracing::warn!(?members, "taking the meta role from all but the members that are left");
+            let (recovery, nodes, others) = (recovery.count, SKIPPED_NODES, SKIPPED_OTHERS);
+            self.propose(&Command::Recover { recovery, members, nodes, others }).await?;
         }
         running.settled.store(true, atomic::Ordering::Release);
-        for id in known {
-            tracing::warn!(node = id.0, "taking the meta role from a member that was left out of the recovery");
-            self.propose(&Command::DeleteMetaNode { id }).await?;
-        }
-        running.forgotten.store(true, atomic::Ordering::Release);
         Ok(())
     }
 

@@ -62,8 +62,8 @@ impl MetaNode {
         if self.data().cluster_id() == 0 {
             return self.register_first(running).await;
         }
-        if let Err(error) = self.forget_left_out(running).await {
-            tracing::warn!(%error, "members that were left out are still in the metadata");
+        if let Err(error) = self.settle_recovery(running).await {
+            tracing::warn!(%error, "members that were left out may still be in the metadata");
             return Work::Left;
         }
         match self.reconcile_membership(running).await {
@@ -222,5 +222,38 @@ async fn tend(node: Weak<Inner>, raft: Raft<TypeConfig>) {
             changed = alone.changed() => if changed.is_err() { return },
             () = retry => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use env::Env;
+    use env::simulated::{SimClock, SimDisk};
+    use model::Timestamp;
+
+    use super::*;
+    use crate::MetaConfig;
+    use crate::identity::{self, Files};
+    use crate::transport::Nobody;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_over_the_mark_of_one_that_has_left() {
+        let dir = PathBuf::from("/meta");
+        let env = Env::simulated(7, &SimClock::new(Timestamp(0)), &SimDisk::new(7));
+        let config = MetaConfig::new(dir.clone(), "a:8091".to_owned(), "a:8088".to_owned());
+        let node = MetaNode::start(env.clone(), config, Arc::new(Nobody)).await.expect("starts");
+        node.bootstrap().await.expect("forms");
+        let member = node.member().expect("a member");
+        // As when the list of servers changes in the moment of leaving.
+        let moved = Member { meta_servers: vec!["b:8091".to_owned()], ..member };
+        let (left, remembered) = tokio::join!(node.mark_left(), node.remember(moved.clone()));
+        left.expect("marked");
+        remembered.expect("nothing to do");
+        node.remember(moved).await.expect("nothing to do");
+        let has_left = identity::has_left(&env, &dir, Files::NODE).await.expect("readable");
+        assert!(has_left, "it would come back as who it was");
+        node.shutdown().await;
     }
 }

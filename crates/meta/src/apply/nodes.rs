@@ -129,7 +129,16 @@ impl Data {
         DONE
     }
 
-    pub(super) fn skip_ids(&mut self, nodes: u64, others: u64) -> Outcome {
+    pub(super) fn recover(&mut self, recovery: u64, members: &[NodeId], nodes: u64, others: u64) -> Outcome {
+        if recovery <= self.recoveries {
+            return NOTHING_TO_DO;
+        }
+        self.recoveries = recovery;
+        let (left, lost): (Vec<NodeId>, Vec<NodeId>) =
+            self.meta_nodes().map(|node| node.id).partition(|id| members.contains(id));
+        if !left.is_empty() {
+            lost.into_iter().for_each(|id| self.change_node(id, |node| node.meta = None));
+        }
         let (nodes, others) = (nodes.min(SKIPPED_IDS_MAX), others.min(SKIPPED_IDS_MAX));
         self.node_id_max.0 += nodes;
         self.database_id_max.0 += others;

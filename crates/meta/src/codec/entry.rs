@@ -134,7 +134,7 @@ enum CommandBytes {
     DropAccessGrant { id: u64 },
     SetDirectory { config: Option<String> },
     PurgeDirectory {},
-    SkipIds { nodes: u64, others: u64 },
+    Recover { recovery: u64, members: Vec<u64>, nodes: u64, others: u64 },
     ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
 }
 
@@ -314,7 +314,9 @@ fn command_bytes(command: &Command) -> CommandBytes {
         Command::DropAccessGrant { id } => CommandBytes::DropAccessGrant { id },
         Command::SetDirectory { config } => CommandBytes::SetDirectory { config },
         Command::PurgeDirectory => CommandBytes::PurgeDirectory {},
-        Command::SkipIds { nodes, others } => CommandBytes::SkipIds { nodes, others },
+        Command::Recover { recovery, members, nodes, others } => {
+            CommandBytes::Recover { recovery, members: members.into_iter().map(|id| id.0).collect(), nodes, others }
+        }
         Command::ChangeLabels { node, set, remove } => CommandBytes::ChangeLabels { node: node.0, set, remove },
     }
 }
@@ -414,7 +416,9 @@ fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
         CommandBytes::DropAccessGrant { id } => Command::DropAccessGrant { id },
         CommandBytes::SetDirectory { config } => Command::SetDirectory { config },
         CommandBytes::PurgeDirectory {} => Command::PurgeDirectory,
-        CommandBytes::SkipIds { nodes, others } => Command::SkipIds { nodes, others },
+        CommandBytes::Recover { recovery, members, nodes, others } => {
+            Command::Recover { recovery, members: members.into_iter().map(NodeId).collect(), nodes, others }
+        }
         CommandBytes::ChangeLabels { node, set, remove } => Command::ChangeLabels { node: NodeId(node), set, remove },
     })
 }

@@ -33,6 +33,7 @@ pub fn encode_snapshot(data: &Data) -> Vec<u8> {
         access_grants: data.access_grants.iter().map(|grant| access_grant_bytes(grant)).collect(),
         directory: data.directory.as_deref().map(str::to_owned),
         directory_index: data.directory_index.0,
+        recoveries: data.recoveries,
     })
 }
 
@@ -57,6 +58,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Data, CodecError> {
         access_grants: Arc::new(bytes.access_grants.into_iter().map(access_grant_of).collect()),
         directory: bytes.directory.map(Into::into),
         directory_index: MetaIndex(bytes.directory_index),
+        recoveries: bytes.recoveries,
         node_id_max: NodeId(bytes.node_id_max),
         database_id_max: DatabaseId(bytes.database_id_max),
         shard_group_id_max: ShardGroupId(bytes.shard_group_id_max),
@@ -106,6 +108,8 @@ struct SnapshotBytes {
     directory: Option<String>,
     #[serde(default)]
     directory_index: u64,
+    #[serde(default)]
+    recoveries: u64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -70,6 +70,7 @@ pub(crate) fn sample() -> Data {
     data.access_grants = Arc::new(vec![Arc::new(AccessGrant { id: 7, rule: rule(), users, roles })]);
     data.directory = Some("enabled = true".into());
     data.directory_index = MetaIndex(4);
+    data.recoveries = 2;
     let database = Arc::make_mut(&mut Arc::make_mut(&mut data.databases)[0]);
     database.continuous_queries = vec![Arc::new(ContinuousQuery { name: "cq".into(), query: "SELECT".into() })];
     let policy: &mut RetentionPolicy = Arc::make_mut(&mut database.policies[0]);

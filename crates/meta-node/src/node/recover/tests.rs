@@ -2,27 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use env::Env;
 use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
 use meta::PolicySpec;
 use model::Timestamp;
 
 use super::*;
+use crate::MetaConfig;
 use crate::identity::{LOCK, LOG, SNAPSHOTS};
-use crate::{BoxFuture, MetaConfig, RaftTransport, TransportError};
+use crate::transport::Nobody;
 
 const DATABASES: usize = 9;
-
-/// Nobody else is there.
-#[derive(Debug)]
-struct Nobody;
-
-impl RaftTransport for Nobody {
-    fn call<'a>(&'a self, target: &'a str, _: Bytes, _: Duration) -> BoxFuture<'a, Result<Bytes, TransportError>> {
-        Box::pin(async move { Err(TransportError::Unreachable(target.to_owned())) })
-    }
-}
 
 fn config() -> MetaConfig {
     MetaConfig {
@@ -80,8 +70,7 @@ async fn one_of_three(env: Env, listed: &Roster) {
     let lock = Arc::from(lock.expect("free"));
     let log = LogStore::open(&env, &dir.join(LOG), lock, incarnation, NodeId(1)).await.expect("opens");
     let members = roster(&["a", "b", "c"]);
-    let made =
-        Recovery { members: members.clone(), left_out: Vec::new(), count: 0, group: 0, last_log: None, done: true };
+    let made = Recovery { members: members.clone(), count: 0, group: 0, last_log: None, done: true };
     log.begin_recovery(&made).await.expect("exchanged");
     let snapshots = SnapshotDir::open(&env, &dir.join(SNAPSHOTS)).await.expect("opens");
     snapshots.replace_membership(&membership(&members)).await.expect("exchanged");

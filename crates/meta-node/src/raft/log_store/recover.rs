@@ -38,8 +38,6 @@ pub(crate) struct Written {
 pub(crate) struct Recovery {
     /// Who is left.
     pub(crate) members: Roster,
-    /// Numbers of those who are not.
-    pub(crate) left_out: Vec<u64>,
     /// How many there were, with this one.
     pub(crate) count: u64,
     /// What members name in messages to each other from now on; see [`crate::identity::Member::group`].

@@ -17,15 +17,40 @@ fn both_roles_of_a_directory_share_an_id_and_ids_are_not_used_again() {
 fn ids_that_a_lost_majority_may_have_given_are_left_out() {
     let mut world = World::with_nodes(1);
     let before = world.group(0);
-    world.done(&Command::SkipIds { nodes: 100, others: 10_000 });
+    let recover = |recovery, nodes, others| Command::Recover { recovery, members: vec![NodeId(1)], nodes, others };
+    world.done(&recover(1, 100, 10_000));
     world.data.validate().expect("consistent");
     assert_eq!(world.join(2, 2), NodeId(102));
     let after = world.group(400 * 86_400);
     assert_eq!(after.id.0, before.id.0 + 10_001);
     assert!(after.shards.iter().all(|shard| shard.id.0 > before.shards[0].id.0 + 10_000));
     // No command takes them all.
-    world.done(&Command::SkipIds { nodes: u64::MAX, others: u64::MAX });
+    world.done(&recover(2, u64::MAX, u64::MAX));
     assert_eq!(world.join(3, 3).0, 103 + crate::command::SKIPPED_IDS_MAX);
+}
+
+#[test]
+fn a_recovery_takes_the_meta_role_from_the_lost_once() {
+    let mut world = World::with_nodes(3);
+    let recover = |recovery, members: &[u64]| Command::Recover {
+        recovery,
+        members: members.iter().copied().map(NodeId).collect(),
+        nodes: 10,
+        others: 10,
+    };
+    let meta_nodes = |world: &World| world.data.meta_nodes().map(|node| node.id.0).collect::<Vec<_>>();
+    world.done(&recover(1, &[2]));
+    assert_eq!(meta_nodes(&world), [2]);
+    assert_eq!(world.data.data_nodes().count(), 3, "their points are another matter");
+    // One of them becomes a meta node again, under its number: it still holds points.
+    assert_eq!(world.join(3, 3), NodeId(3));
+    assert_eq!(world.nothing(&recover(1, &[2])), Reply::Done);
+    assert_eq!(meta_nodes(&world), [2, 3]);
+    world.done(&recover(3, &[3]));
+    assert_eq!(world.nothing(&recover(2, &[2])), Reply::Done);
+    assert_eq!(meta_nodes(&world), [3]);
+    world.done(&recover(4, &[77]));
+    assert_eq!(meta_nodes(&world), [3], "somebody has to stay");
 }
 
 #[test]

@@ -167,7 +167,12 @@ fn right() -> impl Strategy<Value = Command> {
         (1u64..9).prop_map(|id| Command::DropAccessGrant { id }),
         prop::option::of(name()).prop_map(|config| Command::SetDirectory { config }),
         Just(Command::PurgeDirectory),
-        Just(Command::SkipIds { nodes: 2, others: 3 }),
+        (0u64..4, (1u64..5).prop_map(NodeId)).prop_map(|(recovery, left)| Command::Recover {
+            recovery,
+            members: vec![left],
+            nodes: 2,
+            others: 3
+        }),
     ]
 }
 
