@@ -1,11 +1,11 @@
 #!/bin/bash
 # Tries packages in systems of their own: install, start, upgrade, remove, purge; by init script, by rpm, and under systemd.
 #
-#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd|cluster|containers]...
+#   run.sh <folder with packages> <folder with the packages of the next revision> [sysv|rpm|units|systemd|cluster|containers|fips]...
 #
 # Needs root, and Debian's mirror, which is taken from this machine's apt. What is missing is installed by apt. The systems
 # have networks and processes of their own; nothing of this machine is changed. PACKAGE_TEST_CACHE may name a folder that
-# keeps the bare system for the next run.
+# keeps the bare system for the next run. fips is for packages of the build with FIPS 140, which go through that part alone.
 
 set -euo pipefail
 
@@ -19,7 +19,7 @@ parts=("$@")
 [ "$(id -u)" = 0 ] || { echo "root is needed" >&2; exit 1; }
 
 declare -A packages_of=([debootstrap]=debootstrap [rpm]=rpm [systemd-nspawn]=systemd-container [ip]=iproute2
-    [buildah]=buildah)
+    [buildah]=buildah [openssl]=openssl [strings]=binutils)
 missing=()
 for tool in "${!packages_of[@]}"; do
     command -v "$tool" >/dev/null || missing+=("${packages_of[$tool]}")
@@ -181,6 +181,11 @@ END
         mkdir -p "$work/images/test" "$work/images/proc" "$work/images/run" "$work/images/dev"
         cp "$here"/*.sh "$work/images/test/"
         inside images "$work/beside" /test/containers.sh
+        ;;
+    fips)
+        system fips
+        rm -f "$work/fips/usr/bin/systemctl" "$work/fips/bin/systemctl"
+        inside fips "$work/beside" /test/fips.sh
         ;;
     *)
         echo "there is no part $part" >&2

@@ -99,7 +99,9 @@ fn test(root: &Path, bin: &Path, out: &Path, release: &Release, files: &[PathBuf
     let to = out.join("next");
     build(root, bin, &to, &next, KINDS)?;
     let words = [root.join("packaging/test/run.sh"), out.to_owned(), to].map(|path| path.display().to_string());
-    run("bash", &words.each_ref().map(String::as_str))
+    // With FIPS the default configuration is refused, which the other parts start with.
+    let parts: &[&str] = if release.fips { &["fips"] } else { &[] };
+    run("bash", &[&words.each_ref().map(String::as_str), parts].concat())
 }
 
 /// Signs with a key made for this, and verifies with nothing but its public half.

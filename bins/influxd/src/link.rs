@@ -54,8 +54,7 @@ impl RemoteMeta {
     /// The members, the one that decided last first.
     fn members(&self) -> Vec<String> {
         let data = self.client.get().and_then(Weak::upgrade).map(|client| client.data());
-        let known = data.iter().flat_map(|data| data.meta_nodes());
-        let mut members: Vec<String> = known.filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect();
+        let mut members: Vec<String> = data.iter().flat_map(|data| data.meta_http_addrs()).cloned().collect();
         if members.is_empty() {
             members.clone_from(&self.first);
         }

@@ -502,10 +502,7 @@ fn admin_app(
         }
         None => {
             let meta = Arc::clone(meta);
-            let target = move || {
-                let data = meta.data();
-                data.meta_nodes().find_map(|node| node.meta.as_ref().map(|role| role.http_addr.clone()))
-            };
+            let target = move || meta.data().meta_http_addrs().next().cloned();
             meta_node::http::redirect_router(scheme, Arc::new(target))
         }
     }

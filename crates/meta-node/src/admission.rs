@@ -76,7 +76,7 @@ impl MetaNode {
             recoveries: member.recoveries,
             group: member.group,
             cluster_id: data.cluster_id(),
-            meta_servers: data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone())).collect(),
+            meta_servers: data.meta_http_addrs().cloned().collect(),
             index: data.index(),
         })
     }

@@ -202,7 +202,8 @@ pub enum StartError {
     },
     /// The others went on without this member. Under its old number it must not take part.
     #[error(
-        "{dir}: the cluster was recovered without node {id}, {peer} says; empty the directory and add the node again"
+        "{dir}: the cluster was recovered and went on without what node {id} has, {peer} says; empty the directory and add the \
+         node again"
     )]
     LeftOut {
         /// The directory.

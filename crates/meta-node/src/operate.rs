@@ -395,8 +395,7 @@ impl MetaNode {
     async fn tell_to_enter(&self, port: Port, addr: &str, data: &Data, passive: bool) -> Result<(), OperateError> {
         // This node first: it leads.
         let own = self.0.config.http_addr.clone();
-        let others = data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone()));
-        let others = others.filter(|other| *other != own).collect::<Vec<_>>();
+        let others = data.meta_http_addrs().filter(|other| **other != own).cloned().collect::<Vec<_>>();
         let enter = Enter { meta_servers: [vec![own], others].concat(), passive };
         let body = Sent::Json(Bytes::from(serde_json::to_vec(&enter).expect("plain values")));
         let answer = self.tell(port, addr, "/enter", body, ENTER_DEADLINE).await?;

@@ -59,6 +59,11 @@ impl Data {
         self.nodes.iter().filter(|node| node.meta.is_some())
     }
 
+    /// Admin addresses (`host:port`) of the members of the metadata service, by ascending id.
+    pub fn meta_http_addrs(&self) -> impl Iterator<Item = &String> {
+        self.nodes.iter().filter_map(|node| node.meta.as_ref()).map(|role| &role.http_addr)
+    }
+
     /// The largest id that a member ever had.
     pub fn node_id_max(&self) -> NodeId {
         self.node_id_max

@@ -120,8 +120,7 @@ impl MetaNode {
     /// What this node has seen of a member of its cluster, and who else may have.
     pub(crate) fn seen_of(&self, cluster: &str, id: u64) -> Option<Account> {
         self.member().filter(|member| format_cluster_id(member.cluster_id) == cluster)?;
-        let data = self.data();
-        let members = data.meta_nodes().filter_map(|node| Some(node.meta.as_ref()?.http_addr.clone()));
-        Some(Account { seen: self.0.seen.lock().of(id), members: members.collect() })
+        let members = self.data().meta_http_addrs().cloned().collect();
+        Some(Account { seen: self.0.seen.lock().of(id), members })
     }
 }

@@ -180,13 +180,11 @@ impl MetaNode {
     /// Keeps the list of meta nodes in `node.json`.
     async fn remember_servers(&self) -> Work {
         let data = self.data();
-        let servers: Vec<_> =
-            data.meta_nodes().filter_map(|node| node.meta.as_ref()).map(|meta| &meta.http_addr).collect();
         let Some(member) = self.member() else { return Work::Left };
-        if servers.is_empty() || member.meta_servers.iter().collect::<Vec<_>>() == servers {
+        if data.meta_http_addrs().next().is_none() || data.meta_http_addrs().eq(&member.meta_servers) {
             return Work::Done;
         }
-        let meta_servers = servers.into_iter().cloned().collect();
+        let meta_servers = data.meta_http_addrs().cloned().collect();
         match self.remember(Member { meta_servers, ..member }).await {
             Ok(()) => Work::Done,
             Err(error) => {
