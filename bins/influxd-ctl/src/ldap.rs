@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::print;
 use crate::program::{Ctl, Stopped, none_left, read, read_flags};
 
 #[derive(Parser)]
@@ -14,6 +15,10 @@ use crate::program::{Ctl, Stopped, none_left, read, read_flags};
 struct Flags {
     #[arg(long, default_value = "")]
     ldap_config: String,
+    #[arg(long)]
+    status: bool,
+    #[arg(long)]
+    cancel: bool,
 }
 
 /// What `get-config` is told.
@@ -23,12 +28,35 @@ struct Shown {
     toml: String,
 }
 
+/// What `warm-cache` is told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Warming {
+    pub(crate) nodes: Vec<WarmNode>,
+}
+
+/// How a data node stands with reading groups ahead.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct WarmNode {
+    pub(crate) id: u64,
+    pub(crate) tcp_addr: String,
+    pub(crate) state: String,
+    pub(crate) groups: u64,
+    pub(crate) groups_read: u64,
+    pub(crate) members: u64,
+    pub(crate) message: String,
+}
+
 /// `ldap sample-config|get-config|set-config|verify|purge-cache|warm-cache`
 pub(crate) async fn run(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), Stopped> {
     let (flags, arguments) = read_flags::<Flags>(words)?;
     let (verb, rest) = arguments.split_first().ok_or_else(|| Failure::argument("a sub-command is required"))?;
     if verb != "verify" && !flags.ldap_config.is_empty() {
         return Err(Failure::argument("-ldap-config is for verify").into());
+    }
+    if verb != "warm-cache" && (flags.status || flags.cancel) {
+        return Err(Failure::argument("-status and -cancel are for warm-cache").into());
     }
     match (verb.as_str(), rest) {
         ("sample-config", rest) => {
@@ -70,15 +98,32 @@ pub(crate) async fn run(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), Stopp
             let client = ctl.bound()?;
             client.post_text("/ldap/v1/purge-cache", String::new()).await.map_err(|error| ctl.failure(&error))?;
         }
-        ("warm-cache", _) => {
-            return Err(Failure::local(
-                "warm-cache is not available in this release: users are asked for as they log in",
-            )
-            .into());
+        ("warm-cache", rest) => {
+            none_left(rest)?;
+            warm_cache(ctl, &flags).await?;
         }
         (other, _) => return Err(Failure::argument(format!("unknown command {other:?}")).into()),
     }
     Ok(())
+}
+
+/// Tells the data nodes to read groups ahead or to end that, unless their state is all that is asked for; shows how they
+/// stand with it.
+async fn warm_cache(ctl: &mut Ctl<'_>, flags: &Flags) -> Result<(), Stopped> {
+    const PATH: &str = "/ldap/v1/warm-cache";
+    let client = ctl.bound()?;
+    let body = match (flags.status, flags.cancel) {
+        (true, true) => return Err(Failure::argument("-status and -cancel do not go together").into()),
+        (true, false) => ctl.get(&client, PATH).await?,
+        (false, cancel) => {
+            let form: &[(&str, &str)] = if cancel { &[("cancel", "true")] } else { &[] };
+            client.post_form(PATH, form).await.map_err(|error| ctl.failure(&error))?.body.to_vec()
+        }
+    };
+    let warming: Warming = read(&body)?;
+    ctl.terminal.print(&print::warming::list(&warming))?;
+    let not_done = warming.nodes.iter().any(|node| matches!(node.state.as_str(), "failed" | "unknown"));
+    if not_done && !flags.status { Err(Failure::Told.into()) } else { Ok(()) }
 }
 
 /// The text of a file, or of standard input.

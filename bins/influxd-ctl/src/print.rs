@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod shards;
 mod table;
+pub(crate) mod warming;
 
 use table::table;
 

@@ -220,6 +220,7 @@ Usage: influxd-ctl [options] ldap sample-config
        influxd-ctl [options] ldap set-config <file>
        influxd-ctl [options] ldap verify [-ldap-config file] <user> <password>
        influxd-ctl [options] ldap purge-cache
+       influxd-ctl [options] ldap warm-cache [-status | -cancel]
 
 Has users looked up in an LDAP directory. The meta nodes must allow it, with ldap-allowed in their [meta] section.
 
@@ -228,10 +229,16 @@ Has users looked up in an LDAP directory. The meta nodes must allow it, with lda
    set-config      Set the configuration in a file, or from standard input when the file is -
    verify          Look a user up and tell what happens, step by step
    purge-cache     Have all nodes forget what they remember of users and their groups
+   warm-cache      Have all data nodes read the members of groups ahead of logins, which goes on behind this command
 
 Options:
+  -cancel
+       With warm-cache: end it; nothing of it is used.
   -ldap-config file
        With verify: the configuration to use in place of what is set; - is standard input.
+  -status
+       With warm-cache: only show how each data node stands with it. The state is idle, running, warm, expired, cancelled,
+       failed or unknown.
 ";
 
 #[cfg(test)]

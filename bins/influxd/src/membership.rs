@@ -15,11 +15,13 @@ use bytes::Bytes;
 use config::DataNodeConfig;
 use env::Env;
 use http::{HeaderMap, StatusCode};
+use login::Logins;
 use meta::Incarnation;
 use meta_client::MetaClient;
 use meta_node::gossip::{tell_all, tell_one};
 use meta_node::identity::{self, Files, Member};
-use meta_node::{Announcement, DataAddresses, Enter, HeldShard, Leave};
+use meta_node::{Announcement, DataAddresses, Enter, HeldShard, Leave, WarmAnswer, WarmOrder};
+use model::MetaIndex;
 use rpc::ClusterAuth;
 use storage::Store;
 use tls::Dialer;
@@ -33,6 +35,8 @@ use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION};
 const ENTER_DEADLINE: Duration = Duration::from_secs(20);
 /// Largest body of such a call, bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long such a call waits for metadata that its caller has.
+const CATCH_UP_MAX: Duration = Duration::from_secs(3);
 /// The file that says, in the words of other tools, which meta nodes there are. It is there while the node is a member.
 const CLIENT_JSON: &str = "client.json";
 
@@ -59,6 +63,8 @@ pub(crate) struct Directory {
     pub(crate) has_meta_role: bool,
     /// Its shards, if it holds points.
     pub(crate) store: Option<Arc<Store>>,
+    /// Checks the passwords of its clients.
+    pub(crate) logins: Arc<Logins>,
 }
 
 /// What the calls are answered from.
@@ -72,12 +78,14 @@ struct Door {
     has_meta_role: bool,
     auth: ClusterAuth,
     store: Option<Arc<Store>>,
+    logins: Arc<Logins>,
+    clients_log_in: bool,
     cold_after: Duration,
     calls: mpsc::Sender<Call>,
     left: watch::Sender<bool>,
 }
 
-/// The routes `/status`, `/shards`, `/enter` and `/leave`, and the node's end of them.
+/// The routes `/status`, `/shards`, `/warm-cache`, `/enter` and `/leave`, and the node's end of them.
 pub(crate) fn open(
     env: &Env,
     config: &DataNodeConfig,
@@ -97,14 +105,22 @@ pub(crate) fn open(
         has_meta_role: directory.has_meta_role,
         auth: auth.clone(),
         store: directory.store,
+        logins: directory.logins,
+        clients_log_in: config.http_auth,
         cold_after: config.cold_after,
         calls,
         left: left.clone(),
     };
     let (enter, leave, shards) = (door.clone(), door.clone(), door.clone());
+    let (warm, warming) = (door.clone(), door.clone());
     let routes = Router::new()
         .route("/status", axum::routing::get(move || async move { door.status() }))
         .route("/shards", axum::routing::get(move |headers: HeaderMap| async move { shards.shards(&headers).await }))
+        .route(
+            "/warm-cache",
+            axum::routing::get(move |headers: HeaderMap| async move { warming.warm(&headers, None).await })
+                .post(move |headers: HeaderMap, body: Bytes| async move { warm.warm(&headers, Some(&body)).await }),
+        )
         .route(
             "/enter",
             axum::routing::post(
@@ -171,6 +187,44 @@ impl Door {
             }
         });
         json(StatusCode::OK, &serde_json::json!(held.collect::<Vec<_>>()))
+    }
+
+    /// Has the members of groups read ahead of logins, or ends that; answers how it stands.
+    async fn warm(&self, headers: &HeaderMap, order: Option<&[u8]>) -> Response {
+        if let Err(why) = self.auth.check_headers(headers) {
+            return refusal(StatusCode::UNAUTHORIZED, &self.no_proof(&why));
+        }
+        if let Some(order) = order {
+            let Ok(order) = serde_json::from_slice::<WarmOrder>(order) else {
+                return refusal(StatusCode::BAD_REQUEST, "bad request to read groups ahead");
+            };
+            if let Err(why) = self.carry_out(order).await {
+                return refusal(StatusCode::CONFLICT, &why);
+            }
+        }
+        let status = self.logins.warm_status(&self.meta.data());
+        let answer = WarmAnswer {
+            state: status.state.word().to_owned(),
+            groups: status.groups,
+            groups_read: status.groups_read,
+            members: status.members,
+            message: status.why,
+        };
+        json(StatusCode::OK, &serde_json::json!(answer))
+    }
+
+    async fn carry_out(&self, order: WarmOrder) -> Result<(), String> {
+        if order.cancel {
+            self.logins.cancel_warming();
+            return Ok(());
+        }
+        if !self.clients_log_in {
+            return Err("nobody logs in to this node: auth-enabled in its [http] section is false".to_owned());
+        }
+        if !self.meta.wait_for(MetaIndex(order.meta_index), CATCH_UP_MAX).await {
+            return Err("this node has not heard of the newest metadata yet; try again".to_owned());
+        }
+        self.logins.warm(&self.meta.data()).map_err(|error| error.to_string())
     }
 
     async fn enter(&self, headers: &HeaderMap, body: &[u8]) -> Response {

@@ -165,7 +165,9 @@ impl Node {
             Some(node) => node.incarnation(),
             None => identity::incarnation(&env, &config.meta_dir, Files::NODE).await?,
         };
-        let directory = Directory { incarnation, has_meta_role: meta_node.is_some(), store: store.clone() };
+        let logins = Logins::with(env.clone(), config.password_hash, crate::auth::directory(&env), &metrics);
+        let (has_meta_role, store_of, logins_of) = (meta_node.is_some(), store.clone(), Arc::clone(&logins));
+        let directory = Directory { incarnation, has_meta_role, store: store_of, logins: logins_of };
         let (routes, mut membership) = membership::open(&env, &config, &addresses, &meta, directory, &auth);
         background.push(serve(
             &env,
@@ -257,7 +259,6 @@ impl Node {
             memory,
         };
         let greeting = Arc::clone(&peers);
-        let logins = Logins::with(env.clone(), config.password_hash, crate::auth::directory(&env), &metrics);
         let statements = Statements::new(
             env.clone(),
             Arc::clone(&meta),

@@ -12,8 +12,10 @@ use crate::config::{Security, Server};
 use crate::message::{self, Answer, Entry, SIZE_LIMIT, SUCCESS, Search};
 use crate::secure::encrypted;
 
-/// Bytes of one answer.
+/// Bytes of one answer, unless more is asked for.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all entries of one search.
+const SEARCH_BYTES_MAX: usize = 16 << 20;
 /// Entries of one search.
 pub(crate) const ENTRIES_MAX: u32 = 1_000;
 /// Time for one request and its answer, and for connecting.
@@ -30,6 +32,15 @@ pub(crate) struct Connection {
     /// What was read and belongs to later answers.
     buffer: Vec<u8>,
     last_id: u32,
+    answer_bytes_max: usize,
+}
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) entries: Vec<Entry>,
+    /// Whether there are more.
+    pub(crate) is_cut: bool,
 }
 
 impl Connection {
@@ -43,7 +54,8 @@ impl Connection {
 
     async fn open_at(env: &Env, server: &Server, address: &str) -> Result<Connection, Unreachable> {
         let told = |error: std::io::Error| Unreachable(error.to_string());
-        let over = |stream: Stream| Connection { stream, buffer: Vec::new(), last_id: 0 };
+        let answer_bytes_max = ANSWER_BYTES_MAX;
+        let over = |stream: Stream| Connection { stream, buffer: Vec::new(), last_id: 0, answer_bytes_max };
         let mut plain = env.connect(address).await.map_err(told)?;
         match server.security {
             Security::None => Ok(over(plain.into())),
@@ -52,7 +64,7 @@ impl Connection {
                 plain.write_all(&message::start_tls(1)).await.map_err(told)?;
                 // What follows in plain text would not be from the server for sure.
                 let mut buffer = Vec::new();
-                let answer = read_element(&mut plain, &mut buffer).await?;
+                let answer = read_element(&mut plain, &mut buffer, answer_bytes_max).await?;
                 if answer != (1, Answer::Done(SUCCESS)) || !buffer.is_empty() {
                     return Err(Unreachable("the server refuses StartTLS".to_owned()));
                 }
@@ -71,20 +83,34 @@ impl Connection {
         }
     }
 
+    /// Takes answers of so many bytes from now on.
+    pub(crate) fn take_answers(&mut self, bytes_max: usize) {
+        self.answer_bytes_max = bytes_max;
+    }
+
     /// Finds entries. `Err` in the result is the code of a search that failed.
-    pub(crate) async fn search(&mut self, search: &Search<'_>) -> Result<Result<Vec<Entry>, u32>, Unreachable> {
+    pub(crate) async fn search(&mut self, search: &Search<'_>) -> Result<Result<Found, u32>, Unreachable> {
         let id = self.next_id();
         self.send(message::search(id, search)).await?;
-        let mut entries = Vec::new();
+        let (mut found, mut bytes) = (Found::default(), 0_usize);
         loop {
             match self.answer(id).await? {
-                Answer::Entry(_) if entries.len() >= ENTRIES_MAX as usize => {
+                Answer::Entry(_) if found.entries.len() >= ENTRIES_MAX as usize => {
                     return Err(Unreachable("more entries than were asked for".to_owned()));
                 }
-                Answer::Entry(entry) => entries.push(entry),
+                Answer::Entry(entry) => {
+                    bytes += entry.bytes();
+                    if bytes > SEARCH_BYTES_MAX {
+                        return Err(Unreachable("an answer that is too long".to_owned()));
+                    }
+                    found.entries.push(entry);
+                }
                 Answer::Reference => {}
-                // A search that is cut where it was asked to be.
-                Answer::Done(SUCCESS | SIZE_LIMIT) => return Ok(Ok(entries)),
+                // A search that is cut where it was asked to be, or where the server has a limit.
+                Answer::Done(code @ (SUCCESS | SIZE_LIMIT)) => {
+                    found.is_cut = code == SIZE_LIMIT;
+                    return Ok(Ok(found));
+                }
                 Answer::Done(code) => return Ok(Err(code)),
             }
         }
@@ -110,17 +136,19 @@ impl Connection {
     }
 
     async fn answer(&mut self, wanted: u32) -> Result<Answer, Unreachable> {
-        let read = timeout(STEP_TIMEOUT, read_element(&mut self.stream, &mut self.buffer)).await;
+        let reading = read_element(&mut self.stream, &mut self.buffer, self.answer_bytes_max);
+        let read = timeout(STEP_TIMEOUT, reading).await;
         let (id, answer) = read.map_err(|_| Unreachable("no answer in time".to_owned()))??;
         // Number 0 is what a server says by itself, which is that it closes.
         if id == wanted { Ok(answer) } else { Err(Unreachable("the server ends the connection".to_owned())) }
     }
 }
 
-/// Reads one answer; `buffer` keeps what came behind it.
+/// Reads one answer of at most `bytes_max`; `buffer` keeps what came behind it.
 async fn read_element(
     stream: &mut (impl AsyncReadExt + Unpin),
     buffer: &mut Vec<u8>,
+    bytes_max: usize,
 ) -> Result<(u32, Answer), Unreachable> {
     let wrong = |text: &str| Unreachable(text.to_owned());
     loop {
@@ -128,7 +156,7 @@ async fn read_element(
             return Err(wrong("an answer that is none of LDAP"));
         }
         match whole(buffer) {
-            Whole::Bytes(length) if length > ANSWER_BYTES_MAX => return Err(wrong("an answer that is too long")),
+            Whole::Bytes(length) if length > bytes_max => return Err(wrong("an answer that is too long")),
             Whole::Bytes(length) if length <= buffer.len() => {
                 let rest = buffer.split_off(length);
                 let element = std::mem::replace(buffer, rest);

@@ -1,8 +1,9 @@
 //! Looks users and their groups up in an LDAP directory.
 //!
 //! `config` is what operators upload. `ber` and `message` are the little of the protocol that is needed: bind, search,
-//! StartTLS. `filter` turns search filters from text into that form. `connection` speaks to one server, encrypted by `secure`, `lookup` decides
-//! in which order what is asked, and `service` is what the rest of the server calls.
+//! StartTLS. `filter` turns search filters from text into that form. `connection` speaks to one server, encrypted by
+//! `secure`, `lookup` decides in which order what is asked, `members` reads groups ahead of logins, and `service` is what
+//! the rest of the server calls.
 //!
 //! Invariants
 //! - What users send goes into filters escaped, so that a name never becomes a part of a filter's structure.
@@ -18,12 +19,14 @@ mod connection;
 mod filter;
 pub mod fuzzing;
 mod lookup;
+mod members;
 mod message;
 mod sample;
 mod secure;
 mod service;
 
 pub use config::{Config, ConfigError};
+pub use members::{GROUPS_MAX, MEMBERS_MAX};
 pub use sample::SAMPLE;
 pub use service::LdapDirectory;
 

@@ -4,10 +4,10 @@
 //! a log, which `influxd-ctl ldap verify` shows: steps, names and counts, never passwords.
 
 use env::Env;
-use login::{DirectoryError, Known};
+use login::{DirectoryError, Known, Memberships};
 
 use crate::config::{Config, Server};
-use crate::connection::{Connection, ENTRIES_MAX, STEP_TIMEOUT, Unreachable};
+use crate::connection::{Connection, ENTRIES_MAX, Found, STEP_TIMEOUT, Unreachable};
 use crate::filter::{compile, filled};
 use crate::message::{Entry, INVALID_CREDENTIALS, NO_SUCH_OBJECT, SUCCESS, Search};
 
@@ -29,23 +29,34 @@ impl Log {
     }
 }
 
-/// Looks `name` up. Without a password nothing is proved: the caller knows already that it is them.
+/// Whom to look up.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// What they call themselves.
+    pub(crate) name: &'a str,
+    /// Without one nothing is proved: the caller knows already that it is them.
+    pub(crate) password: Option<&'a str>,
+    /// Whose groups need not be asked for.
+    pub(crate) ahead: Option<&'a Memberships>,
+}
+
+/// Looks somebody up.
 pub(crate) async fn find(
     env: &Env,
     config: &Config,
-    name: &str,
-    password: Option<&str>,
+    wanted: Wanted<'_>,
     log: &mut Log,
 ) -> Result<Known, DirectoryError> {
+    let Wanted { name, password, .. } = wanted;
     // Directories take a bind without a password for one of nobody, and let it pass.
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('\0') || password == Some("") {
         log.add("a name and a password are needed");
         return Err(DirectoryError::Wrong);
     }
     let mut unreachable = None;
-    for server in &config.servers {
+    for (place, server) in config.servers.iter().enumerate() {
         log.add(format!("server {}, security {:?}", server.address(), server.security));
-        match at(env, server, name, password, log).await {
+        match at(env, (place, server), wanted, log).await {
             Ok(Some(known)) => return known.ok_or(DirectoryError::Wrong),
             Ok(None) => log.add("no such user here"),
             Err(error) => {
@@ -64,23 +75,21 @@ pub(crate) async fn find(
 /// Asks one server: `None` when it does not know the user, `Some(None)` when the password is another one.
 async fn at(
     env: &Env,
-    server: &Server,
-    name: &str,
-    password: Option<&str>,
+    server: (usize, &Server),
+    wanted: Wanted<'_>,
     log: &mut Log,
 ) -> Result<Option<Option<Known>>, Unreachable> {
-    let mut connection = Connection::open(env, server).await?;
+    let mut connection = Connection::open(env, server.1).await?;
     log.add("connected");
-    let found = ask(&mut connection, server, name, password, log).await;
+    let found = ask(&mut connection, server, wanted, log).await;
     connection.close().await;
     found
 }
 
 async fn ask(
     connection: &mut Connection,
-    server: &Server,
-    name: &str,
-    password: Option<&str>,
+    (place, server): (usize, &Server),
+    Wanted { name, password, ahead }: Wanted<'_>,
     log: &mut Log,
 ) -> Result<Option<Option<Known>>, Unreachable> {
     bind_to_search(connection, server, log).await?;
@@ -102,6 +111,11 @@ async fn ask(
                 return Ok(Some(None));
             }
         }
+    }
+    if let Some(known) = ahead.and_then(|ahead| ahead.known(place, &entry.dn, name)) {
+        return Ok(Some(Some(known)));
+    }
+    if password.is_some() {
         bind_to_search(connection, server, log).await?;
     }
     let groups = find_groups(connection, server, &entry.dn, log).await?;
@@ -117,7 +131,11 @@ async fn ask(
     Ok(Some(Some(Known { name: name.to_owned(), admin, roles })))
 }
 
-async fn bind_to_search(connection: &mut Connection, server: &Server, log: &mut Log) -> Result<(), Unreachable> {
+pub(crate) async fn bind_to_search(
+    connection: &mut Connection,
+    server: &Server,
+    log: &mut Log,
+) -> Result<(), Unreachable> {
     match connection.bind(&server.bind_dn, &server.bind_password).await? {
         SUCCESS => {
             let whom = if server.bind_dn.is_empty() { "nobody" } else { &server.bind_dn };
@@ -136,7 +154,7 @@ async fn find_user(
     log: &mut Log,
 ) -> Result<Option<Entry>, Unreachable> {
     for base in &server.search_base_dns {
-        let mut found = entries(connection, base, filter, "", 2).await?;
+        let mut found = search(connection, base, filter, &[], 2).await?.entries;
         log.add(format!("{} below {base:?}", found.len()));
         match found.len() {
             0 => {}
@@ -158,7 +176,7 @@ async fn find_groups(
     let filter = compile(&text).map_err(|error| Unreachable(error.to_string()))?;
     let mut groups = Vec::new();
     for base in &server.group_search_base_dns {
-        for entry in entries(connection, base, &filter, &server.group_attribute, ENTRIES_MAX).await? {
+        for entry in search(connection, base, &filter, &[&server.group_attribute], ENTRIES_MAX).await?.entries {
             groups.extend(entry.values(&server.group_attribute).map(str::to_owned));
         }
     }
@@ -166,17 +184,17 @@ async fn find_groups(
     Ok(groups)
 }
 
-async fn entries(
+pub(crate) async fn search(
     connection: &mut Connection,
     base: &str,
     filter: &[u8],
-    attribute: &str,
+    attributes: &[&str],
     entries_max: u32,
-) -> Result<Vec<Entry>, Unreachable> {
+) -> Result<Found, Unreachable> {
     let seconds_max = u32::try_from(STEP_TIMEOUT.as_secs()).unwrap_or(0);
-    let search = Search { base, filter, attribute, entries_max, seconds_max };
+    let search = Search { base, filter, attributes, entries_max, seconds_max };
     match connection.search(&search).await? {
-        Ok(entries) => Ok(entries),
+        Ok(found) => Ok(found),
         Err(NO_SUCH_OBJECT) => Err(Unreachable(format!("there is nothing at {base:?}, or bind-dn may not see it"))),
         Err(code) => Err(Unreachable(format!("search below {base:?} failed (result code {code})"))),
     }

@@ -41,6 +41,12 @@ impl Entry {
         let found = self.attributes.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(attribute));
         found.flat_map(|(_, values)| values).filter_map(|value| std::str::from_utf8(value).ok())
     }
+
+    /// About how much of an answer it is.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.attributes.iter().flat_map(|(_, values)| values);
+        self.dn.len() + values.map(|value| value.len() + 2).sum::<usize>()
+    }
 }
 
 /// A search below `base`.
@@ -50,8 +56,8 @@ pub(crate) struct Search<'a> {
     pub(crate) base: &'a str,
     /// What, as bytes of `filter`.
     pub(crate) filter: &'a [u8],
-    /// The attribute to send along; none when empty.
-    pub(crate) attribute: &'a str,
+    /// The attributes to send along.
+    pub(crate) attributes: &'a [&'a str],
     /// Entries at most.
     pub(crate) entries_max: u32,
     /// Seconds at most.
@@ -97,8 +103,10 @@ pub(crate) fn search(id: u32, search: &Search<'_>) -> Vec<u8> {
             put(out, BOOLEAN, &[0]);
             out.extend_from_slice(search.filter);
             // `1.1` asks for no attribute.
-            let attribute = if search.attribute.is_empty() { "1.1" } else { search.attribute };
-            put_with(out, SEQUENCE, |out| put(out, OCTETS, attribute.as_bytes()));
+            let attributes = if search.attributes.is_empty() { &["1.1"] } else { search.attributes };
+            put_with(out, SEQUENCE, |out| {
+                attributes.iter().for_each(|attribute| put(out, OCTETS, attribute.as_bytes()));
+            });
         });
     })
 }
@@ -153,14 +161,22 @@ pub(crate) mod tests {
 
     /// An entry as a server sends it.
     pub(crate) fn entry_of(id: u32, dn: &str, attribute: &str, values: &[&str]) -> Vec<u8> {
+        entry_with(id, dn, &[(attribute, values)])
+    }
+
+    /// The same with several attributes.
+    pub(crate) fn entry_with(id: u32, dn: &str, attributes: &[(&str, &[&str])]) -> Vec<u8> {
         message(id, |out| {
             put_with(out, 0x64, |out| {
                 put(out, OCTETS, dn.as_bytes());
                 put_with(out, SEQUENCE, |out| {
-                    put_with(out, SEQUENCE, |out| {
-                        put(out, OCTETS, attribute.as_bytes());
-                        put_with(out, SET, |out| values.iter().for_each(|value| put(out, OCTETS, value.as_bytes())));
-                    });
+                    for (attribute, values) in attributes {
+                        put_with(out, SEQUENCE, |out| {
+                            put(out, OCTETS, attribute.as_bytes());
+                            let values = values.iter();
+                            put_with(out, SET, |out| values.for_each(|value| put(out, OCTETS, value.as_bytes())));
+                        });
+                    }
                 });
             });
         })

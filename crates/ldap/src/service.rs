@@ -1,10 +1,11 @@
 //! The directory as the rest of the server knows it.
 
 use env::Env;
-use login::{Directory, DirectoryError, DirectorySummary, Known, Pending};
+use login::{Directory, DirectoryError, DirectorySummary, Known, Memberships, Pending, Progress};
 
 use crate::config::{Config, MASK};
-use crate::lookup::{self, Log};
+use crate::lookup::{self, Log, Wanted};
+use crate::members;
 
 /// Asks LDAP servers.
 #[derive(Debug)]
@@ -30,10 +31,22 @@ impl Directory for LdapDirectory {
         config: &'a str,
         name: &'a str,
         password: Option<&'a str>,
+        ahead: Option<&'a Memberships>,
     ) -> Pending<'a, Result<Known, DirectoryError>> {
         Box::pin(async move {
             let config = Config::parse(config).map_err(|error| DirectoryError::Unavailable(error.to_string()))?;
-            lookup::find(&self.0, &config, name, password, &mut Log::default()).await
+            lookup::find(&self.0, &config, Wanted { name, password, ahead }, &mut Log::default()).await
+        })
+    }
+
+    fn memberships<'a>(
+        &'a self,
+        config: &'a str,
+        progress: &'a Progress,
+    ) -> Pending<'a, Result<(Memberships, Vec<String>), DirectoryError>> {
+        Box::pin(async move {
+            let config = Config::parse(config).map_err(|error| DirectoryError::Unavailable(error.to_string()))?;
+            members::read(&self.0, &config, progress).await.map_err(DirectoryError::Unavailable)
         })
     }
 
@@ -44,7 +57,9 @@ impl Directory for LdapDirectory {
                 Err(error) => return format!("the configuration cannot be used: {error}\n"),
             };
             let mut log = Log::default();
-            let verdict = match lookup::find(&self.0, &config, name, Some(password), &mut log).await {
+            // All of it is asked, whatever was read ahead.
+            let wanted = Wanted { name, password: Some(password), ahead: None };
+            let verdict = match lookup::find(&self.0, &config, wanted, &mut log).await {
                 Ok(_) => "let in\n".to_owned(),
                 Err(error) => format!("not let in: {error}\n"),
             };

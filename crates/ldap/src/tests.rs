@@ -1,11 +1,11 @@
 //! Configurations, and looking users up at servers that answer by script.
 
 use env::Env;
-use login::{Directory, DirectoryError, Known};
+use login::{Directory, DirectoryError, Known, Memberships, Progress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::message::tests::{done, entry_of};
-use crate::{Config, LdapDirectory, SAMPLE};
+use crate::message::tests::{done, entry_of, entry_with};
+use crate::{Config, GROUPS_MAX, LdapDirectory, MEMBERS_MAX, SAMPLE};
 
 const SECRET: &str = "planted-bind-password";
 
@@ -101,7 +101,7 @@ async fn scripted(answers: Vec<Vec<u8>>) -> u16 {
 
 async fn find(answers: Vec<Vec<u8>>, name: &str, password: &str) -> Result<Known, DirectoryError> {
     let config = config(scripted(answers).await, "");
-    LdapDirectory::new(Env::real()).find(&config, name, Some(password)).await
+    LdapDirectory::new(Env::real()).find(&config, name, Some(password), None).await
 }
 
 fn join(parts: &[Vec<u8>]) -> Vec<u8> {
@@ -145,7 +145,7 @@ async fn servers_that_answer_nonsense_let_nobody_in() {
 async fn a_server_that_is_down_is_told_and_the_next_is_asked() {
     let directory = LdapDirectory::new(Env::real());
     let down = config(1, "");
-    let Err(DirectoryError::Unavailable(why)) = directory.find(&down, "ann", Some("s3cret")).await else {
+    let Err(DirectoryError::Unavailable(why)) = directory.find(&down, "ann", Some("s3cret"), None).await else {
         panic!("nobody listens")
     };
     assert!(why.starts_with("127.53.0.9:1: "), "{why}");
@@ -154,8 +154,104 @@ async fn a_server_that_is_down_is_told_and_the_next_is_asked() {
     let user = join(&[entry_of(2, "uid=ann", "x", &[]), done(2, 0x65, 0)]);
     let answers = vec![done(1, 0x61, 0), user, done(3, 0x61, 0), done(4, 0x61, 0), done(5, 0x65, 0)];
     let second = config(scripted(answers).await, "").replace("enabled = true", "");
-    let known = directory.find(&format!("{down}{second}"), "ann", Some("s3cret")).await.expect("the second knows");
+    let known =
+        directory.find(&format!("{down}{second}"), "ann", Some("s3cret"), None).await.expect("the second knows");
     assert_eq!((known.admin, known.roles.len()), (false, 0));
+}
+
+/// A group as a server sends it.
+fn group(id: u32, name: &str, members: &[&str]) -> Vec<u8> {
+    entry_with(id, &format!("ou={name}"), &[("ou", &[name]), ("uniqueMember", members)])
+}
+
+async fn ahead(config: &str) -> Result<(Memberships, Vec<String>), DirectoryError> {
+    LdapDirectory::new(Env::real()).memberships(config, &Progress::default()).await
+}
+
+/// Reads ahead from a server whose groups "Admins" and "readers" are these.
+async fn ahead_of(admins: Vec<u8>, readers: Vec<u8>) -> Result<(Memberships, Vec<String>), DirectoryError> {
+    ahead(&config(scripted(vec![done(1, 0x61, 0), admins, readers]).await, "")).await
+}
+
+#[tokio::test]
+async fn groups_are_read_ahead_and_save_the_search_of_a_login() {
+    // Ann in both, bob in one, carl under two spellings, two names that are no plain one, and a group of another name.
+    let names = ["uid=ann", "uid=Carl", "cn=a+uid=d"];
+    let admins = join(&[group(2, "ADMINS", &names), done(2, 0x65, 0)]);
+    let names = ["uid=ann", "uid=bob", "uid=carl", &format!("uid={}", "x".repeat(600))];
+    let readers = join(&[group(3, "readers", &names), group(3, "others", &["uid=eve"]), done(3, 0x65, 0)]);
+    let (memberships, left_out) = ahead_of(admins, readers).await.expect("read");
+    assert!(left_out.is_empty() && memberships.servers[0].len() == 2, "{memberships:?} {left_out:?}");
+    let known = |name: &str, admin| Known { name: name.to_owned(), admin, roles: vec!["readers".to_owned()] };
+    for (entry, want) in [
+        ("uid=ann", Some(known("x", true))),
+        ("uid=bob", Some(known("x", false))),
+        ("uid=Ann", None),
+        ("uid=carl", None),
+        ("uid=eve", None),
+        ("cn=a+uid=d", None),
+        ("", None),
+    ] {
+        assert_eq!(memberships.known(0, entry, "x"), want, "{entry}");
+        assert_eq!(memberships.known(1, entry, "x"), None, "another server");
+    }
+    // The server is asked for the user and for the password, and no more.
+    let user = join(&[entry_of(2, "uid=ann", "x", &[]), done(2, 0x65, 0)]);
+    let find = async |answers: Vec<Vec<u8>>, password: Option<&'static str>| {
+        let config = config(scripted(answers).await, "");
+        LdapDirectory::new(Env::real()).find(&config, "ann", password, Some(&memberships)).await
+    };
+    let begun = vec![done(1, 0x61, 0), user.clone()];
+    let with = |code| [&begun[..], &[done(3, 0x61, code)]].concat();
+    assert_eq!(find(with(0), Some("s3cret")).await, Ok(known("ann", true)));
+    assert_eq!(find(begun.clone(), None).await, Ok(known("ann", true)), "by a token");
+    assert_eq!(find(with(49), Some("wrong")).await, Err(DirectoryError::Wrong));
+    assert_eq!(find(vec![], Some("")).await, Err(DirectoryError::Wrong));
+    // Whom it does not tell of is asked for.
+    let user = join(&[entry_of(2, "uid=carl", "x", &[]), done(2, 0x65, 0)]);
+    let groups = join(&[entry_of(5, "ou=a", "ou", &["admins"]), done(5, 0x65, 0)]);
+    let answers = vec![done(1, 0x61, 0), user, done(3, 0x61, 0), done(4, 0x61, 0), groups];
+    let carl = find(answers, Some("s3cret")).await.expect("let in");
+    assert_eq!((carl.admin, carl.roles.len()), (true, 0));
+}
+
+#[tokio::test]
+async fn lists_that_are_cut_or_too_long_are_not_taken() {
+    let good = || join(&[group(2, "admins", &["uid=ann"]), done(2, 0x65, 0)]);
+    let ranged = entry_with(3, "ou=r", &[("ou", &["readers"]), ("uniqueMember;range=0-1499", &["uid=ann"])]);
+    let names: Vec<String> = (0..MEMBERS_MAX).map(|number| format!("uid={number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let many = entry_with(3, "ou=r", &[("ou", &["readers"]), ("uniqueMember", &names)]);
+    for (readers, want) in [
+        (join(&[ranged, done(3, 0x65, 0)]), "the members of \"readers\" are not all told at once"),
+        (join(&[group(3, "readers", &[]), done(3, 0x65, 4)]), "finds too many entries of the name \"readers\""),
+        (join(&[many, done(3, 0x65, 0)]), "groups have more than 50000 members"),
+        (done(3, 0x65, 32), "there is nothing at \"ou=groups\""),
+        (vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff], "an answer that is too long"),
+    ] {
+        let Err(DirectoryError::Unavailable(why)) = ahead_of(good(), readers).await else { panic!("{want}") };
+        assert!(why.starts_with("127.53.0.9:") && why.contains(want), "{why}");
+    }
+    let rule = "group-membership-search-filter = \"(member:1.2.840.113556.1.4.1941:=%s)\"";
+    let Err(DirectoryError::Unavailable(why)) = ahead(&config(1, rule)).await else { panic!("a matching rule") };
+    assert!(why.contains("has a matching rule (:=)") && !why.contains("planted"), "{why}");
+    let groups: Vec<String> = (0..GROUPS_MAX).map(|number| format!("\"group {number}\"")).collect();
+    let many = config(1, "").replace("[\"Admins\"]", &format!("[{}]", groups.join(", ")));
+    let Err(DirectoryError::Unavailable(why)) = ahead(&many).await else { panic!("many groups") };
+    assert_eq!(why, "the configuration names 1001 groups; at most 1000 are read ahead");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_read_ahead_is_left_out_and_told() {
+    let down = config(1, "");
+    let Err(DirectoryError::Unavailable(why)) = ahead(&down).await else { panic!("nobody listens") };
+    assert!(why.starts_with("127.53.0.9:1: "), "{why}");
+    let admins = join(&[group(2, "admins", &["uid=ann"]), done(2, 0x65, 0)]);
+    let port = scripted(vec![done(1, 0x61, 0), admins, done(3, 0x65, 0)]).await;
+    let second = config(port, "").replace("enabled = true", "");
+    let (memberships, left_out) = ahead(&format!("{down}{second}")).await.expect("the second tells");
+    assert!(memberships.known(0, "uid=ann", "ann").is_none() && memberships.known(1, "uid=ann", "ann").is_some());
+    assert!(left_out.len() == 1 && left_out[0].starts_with("127.53.0.9:1: "), "{left_out:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Users whom a directory knows.
 //!
 //! Which directory that is, and how it is asked, stands in the metadata as text; a [`Directory`] can read it and ask. What
-//! it said is remembered for [`REMEMBERED_FOR`], unless the metadata says that it is to be forgotten.
+//! it said is remembered for [`REMEMBERED_FOR`], unless the metadata says that it is to be forgotten. Who is in which
+//! groups may have been read ahead, see `warm`.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use model::MetaIndex;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::warm::{Memberships, Progress};
 use super::{Identity, LoginError, Logins};
 
 /// How long nobody asks again who somebody is, and which groups they are in.
@@ -72,13 +74,22 @@ pub trait Directory: Send + Sync + Debug {
     /// What is wrong with it, without its secrets.
     fn check(&self, config: &str) -> Result<DirectorySummary, String>;
 
-    /// Who somebody is; without a password only what the directory knows of them.
+    /// Who somebody is; without a password only what the directory knows of them. Their groups are not asked for where
+    /// they were read `ahead`; the password always is.
     fn find<'a>(
         &'a self,
         config: &'a str,
         name: &'a str,
         password: Option<&'a str>,
+        ahead: Option<&'a Memberships>,
     ) -> Pending<'a, Result<Known, DirectoryError>>;
+
+    /// Who is in the groups that the configuration names, and which servers were left out and why.
+    fn memberships<'a>(
+        &'a self,
+        config: &'a str,
+        progress: &'a Progress,
+    ) -> Pending<'a, Result<(Memberships, Vec<String>), DirectoryError>>;
 
     /// As [`Directory::find`], told step by step.
     fn explain<'a>(&'a self, config: &'a str, name: &'a str, password: &'a str) -> Pending<'a, String>;
@@ -116,6 +127,11 @@ impl Asked {
     pub(crate) fn new(directory: Option<Arc<dyn Directory>>) -> Asked {
         let asking = Semaphore::new(QUESTIONS_MAX);
         Asked { directory, read: Mutex::default(), remembered: Mutex::default(), asking }
+    }
+
+    /// How the directory is asked, if this build can.
+    pub(crate) fn directory(&self) -> Option<Arc<dyn Directory>> {
+        self.directory.clone()
     }
 
     /// Whether users are looked up in a directory. A configuration that cannot be read lets nobody in.
@@ -190,7 +206,10 @@ impl Logins {
         };
         let Ok(_turn) = self.directory.asking.try_acquire() else { return Err(LoginError::Busy) };
         let (password, digest) = shown.unzip();
-        let found = tokio::time::timeout(QUESTION_TIMEOUT, directory.find(config, name, password)).await;
+        let ahead = self.warming.ahead(data, self.env.monotonic());
+        let (ahead, read_at) = ahead.unzip();
+        let asking = directory.find(config, name, password, ahead.as_deref());
+        let found = tokio::time::timeout(QUESTION_TIMEOUT, asking).await;
         let found = found.unwrap_or_else(|_| Err(DirectoryError::Unavailable("no answer in time".to_owned())));
         let known = found.map_err(|error| match error {
             DirectoryError::Wrong => LoginError::Wrong,
@@ -199,7 +218,8 @@ impl Logins {
                 LoginError::NoDirectory
             }
         })?;
-        let (index, at) = (data.directory_index(), self.env.monotonic());
+        // What was read ahead is no younger for having been used.
+        let (index, at) = (data.directory_index(), read_at.unwrap_or_else(|| self.env.monotonic()));
         self.directory.remember(Remembered { known: known.clone(), digest, index, at });
         Ok(known)
     }

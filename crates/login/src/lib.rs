@@ -10,14 +10,14 @@
 //! - A user that does not exist costs the same as a wrong password.
 //! - A flood of wrong passwords holds up others that must be verified, never requests of users that are remembered.
 //!
-//!
-//! Where the metadata names a directory of users, `directory` asks that instead, and no user of the cluster counts.
-//! `sources` turns addresses away that fail too often.
+//! Where the metadata names a directory of users, `directory` asks that instead, and no user of the cluster counts; `warm`
+//! reads the members of its groups ahead. `sources` turns addresses away that fail too often.
 //!
 //! Not here: what a user may do, signed tokens, and how a directory is asked.
 
 mod directory;
 mod sources;
+mod warm;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -34,6 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use directory::{Directory, DirectoryError, DirectorySummary, Known, Pending, REMEMBERED_FOR};
 pub use sources::{FAILURES_AT_ONCE_MAX, FAILURES_PER_SECOND_MAX, SOURCES_MAX};
+pub use warm::{Membership, Memberships, Progress, WARM_TIMEOUT, WarmError, WarmState, WarmStatus};
 
 /// Hashes that are computed at a time, on threads of their own.
 pub const CONCURRENT_MAX: usize = 2;
@@ -94,6 +95,7 @@ pub struct Logins {
     /// By name. Held for lookups only.
     remembered: Mutex<HashMap<String, Remembered>>,
     directory: directory::Asked,
+    warming: warm::Warming,
     sources: sources::Sources,
     failures: Counter,
     turned_away: Counter,
@@ -134,6 +136,7 @@ impl Logins {
             admitted: Arc::new(admitted),
             remembered: Mutex::default(),
             directory: directory::Asked::new(directory),
+            warming: warm::Warming::default(),
             sources: sources::Sources::default(),
             failures: metrics.counter("login_failures", "Logins with a wrong name or password"),
             turned_away: metrics.counter("logins_turned_away", "Logins refused because their address failed too often"),

@@ -1,3 +1,8 @@
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::time::Duration;
+
+use env::simulated::{SimClock, SimDisk};
 use meta::{Command, LeaderFacts};
 use model::{MetaIndex, Timestamp};
 
@@ -130,8 +135,10 @@ async fn an_address_that_fails_too_often_is_turned_away() {
 /// A directory that knows `ann`, counts how often it is asked, and can be away.
 #[derive(Debug, Default)]
 struct Fake {
-    asked: std::sync::atomic::AtomicU32,
-    away: std::sync::atomic::AtomicBool,
+    asked: AtomicU32,
+    away: AtomicBool,
+    /// Whether groups are read for ever.
+    held: AtomicBool,
 }
 
 impl Directory for Fake {
@@ -147,17 +154,40 @@ impl Directory for Fake {
         _config: &'a str,
         name: &'a str,
         password: Option<&'a str>,
+        ahead: Option<&'a Memberships>,
     ) -> Pending<'a, Result<Known, DirectoryError>> {
-        use std::sync::atomic::Ordering::Relaxed;
         self.asked.fetch_add(1, Relaxed);
         let answer = match (self.away.load(Relaxed), name, password) {
             (true, ..) => Err(DirectoryError::Unavailable("away".to_owned())),
             (_, "ann", None | Some("s3cret")) => {
-                Ok(Known { name: name.to_owned(), admin: false, roles: vec!["ops".to_owned()] })
+                let asked = || Known { name: name.to_owned(), admin: false, roles: vec!["ops".to_owned()] };
+                Ok(ahead.and_then(|ahead| ahead.known(0, "uid=ann", name)).unwrap_or_else(asked))
             }
             _ => Err(DirectoryError::Wrong),
         };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn memberships<'a>(
+        &'a self,
+        _config: &'a str,
+        progress: &'a Progress,
+    ) -> Pending<'a, Result<(Memberships, Vec<String>), DirectoryError>> {
+        progress.expect(2);
+        progress.read(1);
+        let ann = Membership { admin: true, roles: vec!["ahead".into()] };
+        let memberships = Memberships { servers: vec![std::iter::once(("uid=ann".to_owned(), ann)).collect()] };
+        let away = self.away.load(Relaxed);
+        Box::pin(async move {
+            if self.held.load(Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            progress.read(2);
+            match away {
+                true => Err(DirectoryError::Unavailable("away".to_owned())),
+                false => Ok((memberships, vec!["the second is down".to_owned()])),
+            }
+        })
     }
 
     fn explain<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> Pending<'a, String> {
@@ -167,7 +197,6 @@ impl Directory for Fake {
 
 #[tokio::test]
 async fn a_directory_is_asked_once_and_again_when_it_shall() {
-    use std::sync::atomic::Ordering::Relaxed;
     let fake = Arc::new(Fake::default());
     let directory = Arc::clone(&fake) as Arc<dyn Directory>;
     let scheme = Scheme::parse(SCHEME).expect("a scheme");
@@ -209,6 +238,102 @@ async fn a_directory_is_asked_once_and_again_when_it_shall() {
     // A build that knows no directory lets nobody in.
     let without = Logins::new(Env::real(), scheme);
     assert_eq!(without.identify(&users.data, "u", "s3cret", None).await.err(), Some(LoginError::NoDirectory));
+}
+
+/// A directory, whoever asks it in a world whose time is the test's, and the configuration that is on.
+fn with_directory() -> (Arc<Fake>, Arc<Logins>, Users) {
+    let fake = Arc::new(Fake::default());
+    let env = Env::simulated(1, &SimClock::default(), &SimDisk::new(1));
+    let directory = Arc::clone(&fake) as Arc<dyn Directory>;
+    let logins = Logins::with(env, Scheme::parse(SCHEME).expect("a scheme"), Some(directory), &Metrics::new());
+    let mut users = Users::default();
+    users.apply(&Command::SetDirectory { config: Some("on".to_owned()) });
+    (fake, logins, users)
+}
+
+fn stands(logins: &Logins, users: &Users) -> (&'static str, [u64; 3], String) {
+    let WarmStatus { state, groups, groups_read, members, why } = logins.warm_status(&users.data);
+    (state.word(), [groups, groups_read, members], why)
+}
+
+/// Reads ahead, to the end.
+async fn warmed(logins: &Arc<Logins>, users: &Users) {
+    logins.warm(&Arc::new(users.data.clone())).expect("begins");
+    while logins.warm_status(&users.data).state == WarmState::Running {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The roles that somebody has who logs in.
+async fn roles(logins: &Logins, users: &Users, password: &str) -> Result<Vec<String>, LoginError> {
+    match logins.identify(&users.data, "ann", password, None).await? {
+        Identity::Directory(known) => Ok(known.roles),
+        Identity::User(user) => panic!("{user:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_are_read_ahead_let_nobody_in() {
+    let (_, logins, users) = with_directory();
+    assert_eq!(stands(&logins, &users), ("idle", [0; 3], String::new()));
+    warmed(&logins, &users).await;
+    assert_eq!(stands(&logins, &users), ("warm", [2, 2, 3], "the second is down".to_owned()));
+    for _ in 0..2 {
+        assert_eq!(roles(&logins, &users, "wrong").await, Err(LoginError::Wrong));
+        assert_eq!(roles(&logins, &users, "s3cret").await, Ok(vec!["ahead".to_owned()]));
+    }
+    assert_eq!(logins.identify(&users.data, "bob", "s3cret", None).await.err(), Some(LoginError::Wrong));
+    assert!(logins.find(&users.data, "bob").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_counts_for_five_minutes_or_until_a_purge() {
+    let (_, logins, mut users) = with_directory();
+    let (ahead, asked) = (Ok(vec!["ahead".to_owned()]), Ok(vec!["ops".to_owned()]));
+    warmed(&logins, &users).await;
+    tokio::time::advance(REMEMBERED_FOR - Duration::from_secs(1)).await;
+    assert_eq!(roles(&logins, &users, "s3cret").await, ahead);
+    // Who logged in by it is remembered no longer than it counts.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(stands(&logins, &users).0, "expired");
+    assert_eq!(roles(&logins, &users, "s3cret").await, asked);
+    let set = |config: &str| Command::SetDirectory { config: Some(config.to_owned()) };
+    for commands in [&[Command::PurgeDirectory][..], &[set("off"), set("on")]] {
+        users.apply(&Command::PurgeDirectory);
+        warmed(&logins, &users).await;
+        assert_eq!((stands(&logins, &users).0, roles(&logins, &users, "s3cret").await), ("warm", ahead.clone()));
+        commands.iter().for_each(|command| users.apply(command));
+        assert_eq!((stands(&logins, &users).0, roles(&logins, &users, "s3cret").await), ("expired", asked.clone()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_ahead_is_ended_by_operators_by_time_and_by_failure() {
+    let (fake, logins, mut users) = with_directory();
+    let data = |users: &Users| Arc::new(users.data.clone());
+    fake.held.store(true, Relaxed);
+    logins.cancel_warming();
+    assert_eq!(stands(&logins, &users).0, "idle");
+    logins.warm(&data(&users)).expect("begins");
+    logins.warm(&data(&users)).expect("goes on");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(stands(&logins, &users), ("running", [2, 1, 1], String::new()));
+    logins.cancel_warming();
+    assert_eq!(stands(&logins, &users).0, "cancelled");
+    assert_eq!(roles(&logins, &users, "s3cret").await, Ok(vec!["ops".to_owned()]), "nothing of it is used");
+    logins.warm(&data(&users)).expect("begins again");
+    tokio::time::sleep(WARM_TIMEOUT + Duration::from_secs(1)).await;
+    let late = "the directory of users does not answer: not all was read within 120s";
+    assert_eq!(stands(&logins, &users), ("failed", [2, 1, 1], late.to_owned()));
+    fake.held.store(false, Relaxed);
+    fake.away.store(true, Relaxed);
+    warmed(&logins, &users).await;
+    assert_eq!(stands(&logins, &users).2, "the directory of users does not answer: away");
+    users.apply(&Command::SetDirectory { config: Some("off".to_owned()) });
+    assert_eq!(logins.warm(&data(&users)), Err(WarmError::Off));
+    users.apply(&Command::SetDirectory { config: Some("on".to_owned()) });
+    let without = Logins::new(Env::real(), Scheme::parse(SCHEME).expect("a scheme"));
+    assert_eq!(without.warm(&data(&users)), Err(WarmError::NoDirectory));
 }
 
 /// A user who is not there costs as much as a wrong password. The medians of so few differ more than those of the

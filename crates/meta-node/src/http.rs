@@ -127,6 +127,7 @@ async fn answer(admin: &Admin, request: Request, trace: Option<&Trace>) -> Respo
         ("GET", "/lease") => admin.lease(&parts.uri).await,
         ("GET", "/user") => admin.users(parts.uri.query()),
         ("GET", "/ldap/v1/config") => admin.show_directory(),
+        ("GET", "/ldap/v1/warm-cache") => admin.show_warming().await,
         ("GET", "/role") => admin.roles(parts.uri.query()),
         ("GET", "/influxdb/v2/acl/restrictions") => admin.restrictions(),
         ("GET", "/influxdb/v2/acl/grants") => admin.access_grants(),

@@ -41,7 +41,7 @@ pub use announcements::Announcement;
 pub use config::{Dialers, MetaConfig, Timeouts};
 pub use join::{DataAddresses, JoinAnswer, JoinRequest, Joined, MetaAddresses};
 pub use node::{Leader, MetaNode, MetaStatus, News, ProposeError, StartError};
-pub use operate::{Enter, HeldShard, Leave};
+pub use operate::{Enter, HeldShard, Leave, WarmAnswer, WarmOrder};
 pub use peers::PeersError;
 pub use raft::{LogMark, RaftWitness};
 pub use transport::{BoxFuture, RaftTransport, TransportError};

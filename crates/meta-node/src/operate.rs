@@ -117,6 +117,32 @@ pub struct HeldShard {
     pub err: Option<String>,
 }
 
+/// What a data node is told about reading the members of groups ahead, at `POST /warm-cache`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WarmOrder {
+    /// To end it rather than to begin it.
+    pub cancel: bool,
+    /// The metadata that says which directory it is: the node waits for it.
+    pub meta_index: u64,
+}
+
+/// How a data node stands with that.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WarmAnswer {
+    /// `idle`, `running`, `warm`, `expired`, `cancelled`, `failed`; from a meta node also `unknown`.
+    pub state: String,
+    /// Groups to read.
+    pub groups: u64,
+    /// Groups that were read.
+    pub groups_read: u64,
+    /// Members of those; somebody counts once for each group.
+    pub members: u64,
+    /// What went wrong, or why it is not known; empty for nothing.
+    pub message: String,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorJson {
@@ -379,6 +405,24 @@ impl MetaNode {
             return Err(error_of(&answer));
         }
         serde_json::from_slice(&answer.body).map_err(|_| "what answers is no node of this program".to_owned())
+    }
+
+    /// How a data node stands with reading the members of groups ahead, after it was told to if there is an `order`.
+    pub(crate) async fn warm(&self, addr: &str, order: Option<WarmOrder>) -> WarmAnswer {
+        let body = order.map(|order| Sent::Json(Bytes::from(serde_json::to_vec(&order).expect("plain values"))));
+        let answer = self.request(Port::Peer, strip_scheme(addr), "/warm-cache", body, STATUS_DEADLINE).await;
+        let not_told =
+            |state: &str, message: String| WarmAnswer { state: state.to_owned(), message, ..WarmAnswer::default() };
+        match answer {
+            Ok(answer) if answer.status == StatusCode::OK => serde_json::from_slice(&answer.body)
+                .unwrap_or_else(|_| not_told("unknown", "what answers is no node of this program".to_owned())),
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                not_told("unknown", "the node runs a release that cannot do this".to_owned())
+            }
+            Ok(answer) if answer.status == StatusCode::CONFLICT => not_told("failed", error_of(&answer)),
+            Ok(answer) => not_told("unknown", error_of(&answer)),
+            Err(error) => not_told("unknown", error.to_string()),
+        }
     }
 
     async fn status_of(&self, port: Port, addr: &str) -> Result<Status, OperateError> {

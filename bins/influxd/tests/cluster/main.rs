@@ -5,6 +5,8 @@
 
 mod directories;
 mod keys;
+#[cfg(feature = "ldap")]
+mod ldap;
 mod metadata;
 mod names;
 mod rights;

@@ -102,7 +102,7 @@ const CLIENT_API: [(&str, bool); 24] = [
 ];
 
 /// Endpoints of 8091, and what somebody who may nothing is told: `open`, `any` user, or the permission that is missing.
-const ADMIN_API: [(&str, &str); 34] = [
+const ADMIN_API: [(&str, &str); 36] = [
     ("GET /ping", "open"),
     ("GET /status", "any"),
     ("GET /peers", "any"),
@@ -114,6 +114,7 @@ const ADMIN_API: [(&str, &str); 34] = [
     ("GET /influxdb/v2/acl/restrictions", "CreateUserAndRole"),
     ("GET /influxdb/v2/acl/grants", "CreateUserAndRole"),
     ("GET /ldap/v1/config", "CreateUserAndRole"),
+    ("GET /ldap/v1/warm-cache", "CreateUserAndRole"),
     ("GET /show-shards", "ManageShard"),
     ("GET /copy-shard-status", "ManageShard"),
     ("GET /lease?name=x&nodeid=1", "AddRemoveNode"),
@@ -126,6 +127,7 @@ const ADMIN_API: [(&str, &str); 34] = [
     ("POST /ldap/v1/config", "CreateUserAndRole"),
     ("POST /ldap/v1/verify", "CreateUserAndRole"),
     ("POST /ldap/v1/purge-cache", "CreateUserAndRole"),
+    ("POST /ldap/v1/warm-cache", "CreateUserAndRole"),
     ("POST /execute", "CreateUserAndRole"),
     ("POST /restore-meta", "CreateUserAndRole"),
     ("POST /announce", "AddRemoveNode"),
@@ -200,7 +202,7 @@ fn every_endpoint_meets_every_kind_of_credentials() {
                 })?;
             }
         }
-        anyhow::ensure!(asked == 24 * 10 + 34 * 11, "{asked}");
+        anyhow::ensure!(asked == 24 * 10 + 36 * 11, "{asked}");
         // After all of that the node is as it was.
         anyhow::ensure!(ask(&cluster, 0, ADMIN, "", "SHOW USERS")?.body.contains("[\"reader\",false]"));
         Ok(())
@@ -364,6 +366,8 @@ fn planted_secrets_show_nowhere() {
             let verify = json!({ "user": "ann", "password": "planted-verified-password", "config": directory(ldap) });
             say(node, 8091, "POST /ldap/v1/verify", &admin, &verify.to_string())?;
             say(node, 8091, "POST /ldap/v1/purge-cache", &admin, "")?;
+            say(node, 8091, "POST /ldap/v1/warm-cache", &admin, "")?;
+            say(node, 8091, "GET /ldap/v1/warm-cache", &admin, "")?;
             // Who sends a text that does not parse is told where it stops to, as by the reference; nobody else is.
             for text in ["CREATE USER a WITH PASSWORD 'planted-open", "SET PASSWORD FOR u = planted-bare"] {
                 let answers = [
@@ -491,6 +495,8 @@ fn calls_between_nodes_need_a_proof_for_this_node_and_this_time() {
         // The other calls of that port.
         for (line, body) in [
             ("GET /shards", ""),
+            ("GET /warm-cache", ""),
+            ("POST /warm-cache", r#"{"cancel":false,"metaIndex":1}"#),
             ("POST /enter", r#"{"metaServers":["127.20.49.9:8091"]}"#),
             ("POST /leave", r#"{"incarnation":"0"}"#),
         ] {

@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use http::{StatusCode, Uri};
 use login::Directory;
-use meta::Command;
+use meta::{Command, Data};
 use serde::Deserialize;
 use serde_json::json;
+use stdx::form::Fields;
 
-use super::Admin;
 use super::reply::Reply;
 use super::users::bad;
+use super::{Admin, operators};
+use crate::operate::WarmOrder;
 
 /// Somebody to look up, to see what happens. No `Debug`: it holds passwords.
 #[derive(Deserialize)]
@@ -78,6 +81,57 @@ impl Admin {
             Ok(_) => self.carry_out(&Command::PurgeDirectory, uri, |_| Reply::empty()).await,
             Err(reply) => *reply,
         }
+    }
+
+    /// Has every data node read the members of groups ahead of logins, or end that with `cancel=true`; answers how they
+    /// stand with it then.
+    pub(super) async fn warm_directory(&self, form: &Fields, uri: &Uri) -> Reply {
+        let directory = match self.directory() {
+            Ok(directory) => directory,
+            Err(reply) => return *reply,
+        };
+        // The configuration that was set last, whichever member is asked.
+        let data = match self.node.ensure_linearizable().await {
+            Ok(data) => data,
+            Err(error) => return operators::refused(&error.into(), uri),
+        };
+        let cancel = form.is_true("cancel");
+        if !cancel {
+            let Some(config) = data.directory() else {
+                return bad("no LDAP configuration is set: influxd-ctl ldap set-config sets one");
+            };
+            match directory.check(config) {
+                Ok(summary) if summary.enabled => {}
+                Ok(_) => return bad("the LDAP configuration says enabled = false, so users are not looked up there"),
+                Err(why) => return Reply::error(StatusCode::INTERNAL_SERVER_ERROR, &why),
+            }
+        }
+        self.tell_to_warm(&data, Some(WarmOrder { cancel, meta_index: data.index().0 })).await
+    }
+
+    /// How the data nodes stand with it.
+    pub(super) async fn show_warming(&self) -> Reply {
+        match self.directory() {
+            Ok(_) => self.tell_to_warm(&self.node.data(), None).await,
+            Err(reply) => *reply,
+        }
+    }
+
+    async fn tell_to_warm(&self, data: &Data, order: Option<WarmOrder>) -> Reply {
+        let nodes = data.data_nodes().filter_map(|node| Some((node.id, node.data.as_ref()?.tcp_addr.clone())));
+        let told = nodes.map(|(id, addr)| async move {
+            let answer = self.node.warm(&addr, order).await;
+            json!({
+                "id": id.0,
+                "tcpAddr": addr,
+                "state": answer.state,
+                "groups": answer.groups,
+                "groupsRead": answer.groups_read,
+                "members": answer.members,
+                "message": answer.message,
+            })
+        });
+        Reply::json(&json!({ "nodes": join_all(told).await }))
     }
 
     fn directory(&self) -> Result<&Arc<dyn Directory>, Box<Reply>> {

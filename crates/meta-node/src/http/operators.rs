@@ -37,6 +37,7 @@ impl Admin {
             "/ldap/v1/config" => return Some(self.set_directory(body, uri).await),
             "/ldap/v1/verify" => return Some(self.verify_directory(body).await),
             "/ldap/v1/purge-cache" => return Some(self.purge_directory(uri).await),
+            "/ldap/v1/warm-cache" => return Some(self.warm_directory(&form(), uri).await),
             "/role" => return Some(self.change_role(body, uri).await),
             "/influxdb/v2/acl/restrictions" => return Some(self.create_restriction(body, uri).await),
             "/influxdb/v2/acl/grants" => return Some(self.create_access_grant(body, uri).await),

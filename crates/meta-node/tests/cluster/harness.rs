@@ -263,7 +263,7 @@ impl Drop for Connections {
     }
 }
 
-async fn free_address() -> String {
+pub(crate) async fn free_address() -> String {
     let listener = Env::real().listen("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("known").to_string()
 }
@@ -344,10 +344,19 @@ impl login::Directory for Guests {
         _: &'a str,
         name: &'a str,
         password: Option<&'a str>,
+        _: Option<&'a login::Memberships>,
     ) -> login::Pending<'a, Result<login::Known, login::DirectoryError>> {
         let known = login::Known { name: name.to_owned(), admin: false, roles: vec!["ops".to_owned()] };
         let right = name == "guest" && password.is_none_or(|password| password == "guest");
         Box::pin(async move { if right { Ok(known) } else { Err(login::DirectoryError::Wrong) } })
+    }
+
+    fn memberships<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a login::Progress,
+    ) -> login::Pending<'a, Result<(login::Memberships, Vec<String>), login::DirectoryError>> {
+        Box::pin(std::future::ready(Ok((login::Memberships::default(), Vec::new()))))
     }
 
     fn explain<'a>(&'a self, config: &'a str, name: &'a str, _: &'a str) -> login::Pending<'a, String> {

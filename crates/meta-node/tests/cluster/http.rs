@@ -634,11 +634,57 @@ async fn users_are_looked_up_in_a_directory_once_it_is_set() {
     let verify = ask("POST", "/ldap/v1/verify", r#"{"user":"u","password":"p","config":"off x"}"#, guest).await;
     assert_eq!(verify, (200, "u by off\n".to_owned()));
     assert_eq!(ask("POST", "/ldap/v1/verify", r#"{"user":"u"}"#, guest).await.0, 400);
+    let warm = "/ldap/v1/warm-cache";
+    assert_eq!(ask("POST", warm, "", guest).await, (200, r#"{"nodes":[]}"#.to_owned()), "there are no data nodes");
+    assert_eq!(ask("POST", warm, "", "Token guest:wrong").await.0, 401);
     assert_eq!(ask("POST", config, "off s3cret", guest).await.0, 204);
+    let off = ask("POST", warm, "", &node).await;
+    assert!(off.0 == 400 && off.1.contains("the LDAP configuration says enabled = false"), "{off:?}");
+    for (method, body) in [("POST", "cancel=true"), ("GET", "")] {
+        assert_eq!(ask(method, warm, body, &node).await, (200, r#"{"nodes":[]}"#.to_owned()), "{method}");
+    }
     assert_eq!(ask("GET", "/status", "", guest).await.0, 401, "it is off");
 
     let open = Host::new(temp.path(), "b", &switch).await.start().await;
     open.node.bootstrap().await.expect("forms");
     let (status, told) = post(&open.peer(), config, "text/plain", b"on s3cret").await;
     assert!(status == 403 && told.contains("ldap-allowed"), "{status} {told}");
+    let (status, told) = post(&open.peer(), warm, "application/x-www-form-urlencoded", b"").await;
+    assert!(status == 403 && told.contains("ldap-allowed"), "{status} {told}");
+}
+
+#[tokio::test]
+async fn groups_are_not_read_ahead_without_a_directory_and_lost_nodes_are_told() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::guarded(temp.path(), "a", &switch).await.start().await;
+    process.node.bootstrap().await.expect("forms");
+    let address = process.peer();
+    let now = u64::try_from(Env::real().now().0 / 1_000_000_000).expect("after 1970");
+    let node = format!("Bearer {}", credentials::sign("", NODE_SECRET, now + 60));
+    let ask = async |method: &str, path: &str, body: &str| {
+        let request = http::Request::builder().method(method).uri(path).header("host", &address);
+        let request = request.header("authorization", &node).header("content-length", body.len());
+        let answer = send(&address, request.body(Full::new(Bytes::from(body.to_owned()))).expect("well formed")).await;
+        (answer.status().as_u16(), text(&answer))
+    };
+    let warm = "/ldap/v1/warm-cache";
+    let told = ask("POST", warm, "").await;
+    let want = r#"{"error":"no LDAP configuration is set: influxd-ctl ldap set-config sets one"}"#;
+    assert_eq!(told, (400, want.to_owned()));
+    propose(&[&process], &meta::Command::CreateRole { name: "ops".to_owned() }).await;
+    assert_eq!(ask("POST", "/ldap/v1/config", "on s3cret").await.0, 204);
+    // A data node that nobody reaches.
+    let (addr, lost) = (free_address().await, meta::Incarnation::parse(&"1".repeat(32)).expect("digits"));
+    let data = meta::Command::CreateDataNode {
+        incarnation: lost,
+        http_addr: "d:8086".to_owned(),
+        tcp_addr: addr.clone(),
+        passive: false,
+    };
+    propose(&[&process], &data).await;
+    for method in ["POST", "GET"] {
+        let (status, told) = ask(method, warm, "").await;
+        let lists = told.contains(&format!(r#""tcpAddr":"{addr}""#)) && told.contains(r#""state":"unknown""#);
+        assert!(status == 200 && lists && told.contains("connect: "), "{method} {told}");
+    }
 }
