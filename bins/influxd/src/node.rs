@@ -138,8 +138,11 @@ impl Node {
         let own = vec![addresses.rpc.clone(), addresses.meta_http.clone()];
         let auth = ClusterAuth::new(env.clone(), config.cluster_auth.secret.clone(), own);
         auth.register(&metrics);
-        let channels = Arc::new(Channels::new(tls.to_data.clone(), auth.clone(), config.dial_timeout));
-        let meta_channels = Arc::new(Channels::new(tls.to_meta.clone(), auth.clone(), config.dial_timeout));
+        let channels_to = |dialer: &tls::Dialer| {
+            let channels = Channels::new(dialer.clone(), auth.clone(), config.dial_timeout);
+            Arc::new(channels.with_tracing(config.cluster_tracing))
+        };
+        let (channels, meta_channels) = (channels_to(&tls.to_data), channels_to(&tls.to_meta));
         let remote = RemoteMeta::new(meta_channels, Vec::new());
         let meta_node = match roles.meta {
             true => Some(start_meta_node(&env, &config, &addresses, &tls, &channels).await?),
@@ -169,12 +172,11 @@ impl Node {
         let (has_meta_role, store_of, logins_of) = (meta_node.is_some(), store.clone(), Arc::clone(&logins));
         let directory = Directory { incarnation, has_meta_role, store: store_of, logins: logins_of };
         let (routes, mut membership) = membership::open(&env, &config, &addresses, &meta, directory, &auth);
-        background.push(serve(
-            &env,
-            tls::Listener::new(listener, tls.cluster.clone()),
-            rpc::server::routes(server.clone(), auth.clone()).merge(routes),
-            &stopped,
-        ));
+        let mut app = rpc::server::routes(server.clone(), auth.clone()).merge(routes);
+        if config.cluster_tracing {
+            app = rpc::server::traced(&env, app);
+        }
+        background.push(serve(&env, tls::Listener::new(listener, tls.cluster.clone()), app, &stopped));
         // A data node that is added by operators leaves this port to a meta node on the same machine.
         if !roles.is_added() {
             let listener = listen(&env, "[meta] http-bind-address", &config.meta_http_bind).await?;

@@ -111,10 +111,12 @@ pub struct DataNodeConfig {
     pub handoff_retry: Duration,
     /// Longest pause between attempts to deliver.
     pub handoff_retry_max: Duration,
-    /// Whether replicas are compared and repaired.
-    pub anti_entropy_enabled: bool,
+    /// Whether calls between nodes are logged.
+    pub cluster_tracing: bool,
     /// Whether every request to the admin API is logged.
     pub meta_tracing: bool,
+    /// Whether replicas are compared and repaired.
+    pub anti_entropy_enabled: bool,
     /// How often.
     pub anti_entropy_interval: Duration,
     /// Whether expired shards are dropped.
@@ -222,6 +224,7 @@ impl DataNodeConfig {
             handoff_purge_interval: positive(settings, "hinted-handoff", "purge-interval")?,
             handoff_retry: positive(settings, "hinted-handoff", "retry-interval")?,
             handoff_retry_max: positive(settings, "hinted-handoff", "retry-max-interval")?,
+            cluster_tracing: settings.bool("cluster", "cluster-tracing").unwrap_or(false),
             meta_tracing: settings.bool("meta", "cluster-tracing").unwrap_or(false),
             anti_entropy_enabled: settings.bool("anti-entropy", "enabled").unwrap_or(true),
             anti_entropy_interval: positive(settings, "anti-entropy", "check-interval")?,

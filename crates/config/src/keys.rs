@@ -147,7 +147,6 @@ use Kind::{Bool, Duration, Int, List, Number, Size, Text};
 const OTHER_ENGINE: &str = "it is a setting of another storage engine";
 const ALWAYS: &str = "the log has these messages always";
 const LICENCE: &str = "no licence is needed";
-const TRACING: &str = "calls between nodes are not traced yet";
 const PROFILER: &str = "there is no profiler";
 const QUERY_LOG: &str = "queries are not logged yet";
 const INGRESS: &str = "writes are not counted like this yet";
@@ -272,7 +271,7 @@ pub const KEYS: &[Key] = &[
     key("cluster", "https-insecure-certificate", Bool, "false"),
     key("cluster", "https-ca", Text, ""),
     key("cluster", "https-client-ca", Text, ""),
-    inert("cluster", "cluster-tracing", Bool, "false", TRACING),
+    key("cluster", "cluster-tracing", Bool, "false"),
     inert("cluster", "max-remote-write-connections", Int, "3", DEPRECATED),
     inert("cluster", "shard-writer-timeout", Duration, "5s", DEPRECATED),
     inert("cluster", "shard-mapper-timeout", Duration, "5s", DEPRECATED),

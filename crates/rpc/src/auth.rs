@@ -21,6 +21,8 @@ use tonic::Status;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 
+use crate::trace::Line;
+
 /// How long a token is good, seconds. Clocks of nodes may differ by about half of it.
 pub const TOKEN_SECONDS: u64 = 300;
 /// A token is used until it is good for less than this, seconds.
@@ -128,8 +130,9 @@ impl ClusterAuth {
         Signer(self.0.as_ref().map(|inner| inner.signed(receiver)))
     }
 
-    fn check_call(&self, headers: &HeaderMap) -> Result<(), Status> {
-        let Some(inner) = &self.0 else { return Ok(()) };
+    /// The node that calls, if it has proved to be one.
+    fn check_call(&self, headers: &HeaderMap) -> Result<Option<u64>, Status> {
+        let Some(inner) = &self.0 else { return Ok(None) };
         let refused = |why: &str| {
             inner.refused.inc();
             Err(Status::unauthenticated(format!("the call of another node is refused: {why}")))
@@ -148,7 +151,7 @@ impl ClusterAuth {
         if !inner.addresses.contains(&claims.receiver) {
             return refused(&format!("its token is for {}", claims.receiver));
         }
-        Ok(())
+        Ok(Some(claims.sender))
     }
 }
 
@@ -205,7 +208,12 @@ impl Interceptor for Signer {
 /// Lets calls of other nodes pass, before anything of their bodies is read.
 pub(crate) async fn guard(State(auth): State<ClusterAuth>, request: Request, next: Next) -> Response {
     match auth.check_call(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(node) => {
+            if let (Some(node), Some(line)) = (node, request.extensions().get::<Arc<Line>>()) {
+                line.proved(node);
+            }
+            next.run(request).await
+        }
         Err(status) => {
             tracing::warn!(why = status.message(), "refused");
             status.into_http()

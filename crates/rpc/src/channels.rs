@@ -12,6 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::auth::ClusterAuth;
 use crate::client::CallError;
+use crate::trace::Traced;
 
 /// A silent peer is found out after this and the next.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +41,7 @@ pub struct Channels {
     dialer: Dialer,
     auth: ClusterAuth,
     connect_timeout: Duration,
+    tracing: bool,
     /// Guards only the map; nothing is awaited while it is held.
     channels: Mutex<HashMap<(String, Lane), Channel>>,
 }
@@ -54,7 +56,13 @@ impl Channels {
     /// No connections yet. `dialer` makes them, `auth` signs the calls, `connect_timeout` bounds how long making a
     /// connection may take.
     pub fn new(dialer: impl Into<Dialer>, auth: ClusterAuth, connect_timeout: Duration) -> Channels {
-        Channels { dialer: dialer.into(), auth, connect_timeout, channels: Mutex::new(HashMap::new()) }
+        Channels { dialer: dialer.into(), auth, connect_timeout, tracing: false, channels: Mutex::new(HashMap::new()) }
+    }
+
+    /// Has every call logged, with `tracing`.
+    #[must_use]
+    pub fn with_tracing(self, tracing: bool) -> Channels {
+        Channels { tracing, ..self }
     }
 
     /// What calls are signed with.
@@ -77,6 +85,12 @@ impl Channels {
         let channel = self.open(address, lane)?;
         channels.insert((address.to_owned(), lane), channel.clone());
         Ok(channel)
+    }
+
+    /// The same, for calls that are logged where that is wanted.
+    pub(crate) fn traced(&self, address: &str, lane: Lane) -> Result<Traced, CallError> {
+        let peer = self.tracing.then(|| (self.dialer.env().clone(), address.to_owned()));
+        Ok(Traced::new(self.get(address, lane)?, peer))
     }
 
     fn open(&self, address: &str, lane: Lane) -> Result<Channel, CallError> {

@@ -9,6 +9,7 @@ use tonic::{Code, Response, Status};
 use crate::auth::Signer;
 use crate::channels::{Channels, Lane};
 use crate::peer::peer_client::PeerClient;
+use crate::trace::Traced;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +33,8 @@ pub enum CallError {
     Refused(String),
 }
 
-/// A connection that signs what goes over it.
-pub type Connection = InterceptedService<tonic::transport::Channel, Signer>;
+/// A connection that signs what goes over it, and logs it where that is wanted.
+pub type Connection = InterceptedService<Traced, Signer>;
 
 /// Makes one call to `address`, bounded by `deadline`, connecting included.
 ///
@@ -50,7 +51,7 @@ where
     F: FnOnce(PeerClient<Connection>) -> Fut,
     Fut: Future<Output = Result<Response<T>, Status>>,
 {
-    let client = PeerClient::with_interceptor(channels.get(address, lane)?, channels.auth().signer(address))
+    let client = PeerClient::with_interceptor(channels.traced(address, lane)?, channels.auth().signer(address))
         .max_decoding_message_size(wire::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(wire::MESSAGE_BYTES_MAX);
     match tokio::time::timeout(deadline, method(client)).await {

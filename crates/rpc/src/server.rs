@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use axum::Router;
 use env::Env;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tls::Listener;
 use tokio::sync::{Semaphore, watch};
 use tonic::service::Routes;
+use tower::ServiceExt;
 
 use crate::auth::{self, ClusterAuth};
 use crate::peer::peer_server::{Peer, PeerServer};
+use crate::trace::{self, Caller};
 
 /// Request headers must arrive within this.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +39,11 @@ pub fn routes<P: Peer>(service: P, auth: ClusterAuth) -> Router {
     // Without the reset an unknown path would answer 200 with a gRPC status.
     let routes = Routes::new(service).into_axum_router().reset_fallback();
     routes.route_layer(axum::middleware::from_fn_with_state(auth, auth::guard))
+}
+
+/// The same routes, with a line in the log for each request that comes; for `[cluster] cluster-tracing`.
+pub fn traced(env: &Env, routes: Router) -> Router {
+    routes.layer(axum::middleware::from_fn_with_state(env.clone(), trace::log_call))
 }
 
 /// Serves `app` on `listener` until `shutdown` turns true; then no connection is accepted any more and open ones are
@@ -57,8 +65,8 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
             _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
         };
-        let accepted = match accepted {
-            Ok((accepted, _)) => accepted,
+        let (accepted, caller) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -71,7 +79,11 @@ pub async fn serve(
             let _permit = permit;
             let Some(stream) = accepted.handshake().await else { return };
             let builder = builder();
-            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+            let service = app.map_request(move |mut request: http::Request<Incoming>| {
+                request.extensions_mut().insert(Caller(caller));
+                request
+            });
+            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,

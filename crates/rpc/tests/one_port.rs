@@ -192,6 +192,114 @@ async fn tokens_for_others_of_users_or_that_have_ended_are_refused_before_the_bo
     assert_eq!(ask("Basic YTpi").await, "16");
 }
 
+/// What this process logs, all tests of it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// The values of a field of lines that have these parts, once there are `count` of them.
+    async fn values(&self, parts: &[&str], field: &str, count: usize) -> Vec<String> {
+        let found = || {
+            let text = String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text");
+            let lines = text.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+            lines.map(|line| self::field(line, field)).collect::<Vec<_>>()
+        };
+        let enough = async {
+            while found().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(30), enough).await;
+        in_time.unwrap_or_else(|_| panic!("{parts:?}: {:?}", found()));
+        found()
+    }
+}
+
+/// The value of a field in a line.
+fn field(line: &str, name: &str) -> String {
+    let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("{name}: {line}"));
+    match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().unwrap_or_default().to_owned(),
+        None => rest.split(' ').next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn calls_are_logged_at_both_ends_where_that_is_wanted_and_not_elsewhere() {
+    let log = Log::default();
+    telemetry::log::init("info", telemetry::log::Format::Logfmt, Box::new(|| 0), Box::new(log.clone()));
+    let env = Env::real();
+    let listener = env.listen("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let (_stop, stopped) = watch::channel(false);
+    let auth = ClusterAuth::new(env.clone(), secret(SECRET), vec![address.clone()]);
+    let app = rpc::server::routes(Fake::default(), auth);
+    let app = app.route("/status", axum::routing::get(|| async { "fine\n" }));
+    env.spawn(rpc::server::serve(env.clone(), listener, rpc::server::traced(&env, app), stopped));
+    let channels = |text: &str, tracing| {
+        let auth = ClusterAuth::new(env.clone(), secret(text), Vec::new());
+        auth.belongs_to(5, 9);
+        Channels::new(env.clone(), auth, SOON).with_tracing(tracing)
+    };
+    let ours = channels(SECRET, true);
+    state(&ours, &address).await.expect("an answer");
+    let write = v1::WriteShardRequest { record: vec![7; 5_000].into(), ..Default::default() };
+    let write = call(&ours, &address, Lane::Write, SOON, |mut peer| async move { peer.write_shard(write).await });
+    assert!(write.await.is_err());
+    let silent = v1::DescribeRequest::default();
+    let silent = call(&ours, &address, Lane::Query, SOON, |mut peer| async move { peer.describe(silent).await });
+    assert!(silent.await.is_err());
+    assert!(state(&channels("planted", true), &address).await.is_err());
+    assert!(state(&ours, "127.0.0.1:1").await.is_err());
+    let mut stream = env.connect(&address).await.expect("a stream");
+    let long = "x".repeat(200);
+    for path in ["/status?p=planted", &format!("/{long}")] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: planted\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("written");
+    }
+    let to = format!(" peer={address} ");
+    let out = |call: &'static str| [" direction=out ", &to, call].map(str::to_owned);
+    let told = async |parts: &[String], field: &str, count| {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        log.values(&parts, field, count).await
+    };
+    // The second is the one with another secret.
+    assert_eq!(told(&out(" call=State "), "outcome", 2).await, ["ok", "Unauthenticated"]);
+    assert_eq!(told(&out(" call=WriteShard "), "outcome", 1).await, ["FailedPrecondition"]);
+    assert_eq!(told(&out(" call=Describe "), "outcome", 1).await, ["abandoned"]);
+    let sent = told(&out(" call=WriteShard "), "sent", 1).await;
+    assert!(sent[0].parse::<u64>().is_ok_and(|sent| sent > 5_000 && sent < 5_100), "{sent:?}");
+    let received = told(&out(" call=State "), "received", 2).await;
+    assert!(received[0] != "0" && received[1] == "0", "{received:?}");
+    let gone = log.values(&[" direction=out ", " peer=127.0.0.1:1 "], "outcome", 1).await;
+    assert!(gone[0].contains("refused"), "{gone:?}");
+    let came = async |call: &str, field: &str, count| log.values(&[" direction=in ", call], field, count).await;
+    assert_eq!(came(" call=State ", "outcome", 2).await, ["ok", "Unauthenticated"]);
+    assert_eq!(came(" call=State ", "node", 2).await, ["9", "0"]);
+    assert_eq!(came(" call=Describe ", "outcome", 1).await, ["abandoned"]);
+    assert_eq!(came(" call=\"GET /status\" ", "outcome", 1).await, ["200"]);
+    assert_eq!(came(" call=\"GET /xxx", "call", 1).await[0].len(), 64);
+    let received = came(" call=WriteShard ", "received", 1).await;
+    assert_eq!(received, sent);
+    assert!(came(" call=State ", "peer", 2).await.iter().all(|peer| peer.starts_with("127.0.0.1:")));
+    state(&channels(SECRET, false), &address).await.expect("an answer");
+    assert_eq!(came(" call=State ", "outcome", 3).await.len(), 3);
+    assert_eq!(told(&out(" call=State "), "outcome", 2).await.len(), 2, "who is not to log its calls does not");
+    let text = String::from_utf8(log.0.lock().expect("not poisoned").clone()).expect("text");
+    assert!(!text.contains("planted") && !text.contains(SECRET) && !text.contains("Bearer"), "{text}");
+}
+
 #[tokio::test]
 async fn plain_http_is_answered_on_the_same_port() {
     let (env, address, _stop) = start().await;

@@ -455,3 +455,46 @@ fn hang_up(cluster: &Cluster, index: usize) -> anyhow::Result<()> {
     anyhow::ensure!(Command::new("kill").args(["-HUP", &pid.to_string()]).status()?.success());
     Ok(())
 }
+
+#[test]
+fn calls_between_nodes_are_logged_on_demand() {
+    let (mut cluster, _dir) = cluster(53, 2);
+    let done = (|| {
+        cluster.configure(0, true, true, "[cluster]\n  cluster-tracing = true\n")?;
+        cluster.start(0, &[])?;
+        cluster.start(1, &["-join", &cluster.nodes[0].at(8091)])?;
+        let [first, second] = [&cluster.nodes[0], &cluster.nodes[1]];
+        let query = |text: &str| {
+            let target = format!("/query?q={}", testkit::http::encode(text));
+            let answer = testkit::http::request("POST", &first.at(8086), &target, b"")?;
+            anyhow::ensure!(answer.status == 200 && !answer.body.contains("error"), "{text}: {answer:?}");
+            Ok(())
+        };
+        query("CREATE DATABASE d WITH REPLICATION 2")?;
+        let point = b"secretive v=\"of points\" 1";
+        let written = testkit::http::request("POST", &first.at(8086), "/write?db=d&consistency=all", point)?;
+        anyhow::ensure!(written.status == 204, "{written:?}");
+        let calls = |node: &testkit::Node, parts: &[&str]| {
+            let log = node.log_tail(1_000_000);
+            let lines = log.lines().filter(|line| line.contains("msg=\"call between nodes\""));
+            lines.filter(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let peer = format!(" peer={} ", second.at(8088));
+        let write = [" direction=out ", &peer, " call=WriteShard ", " outcome=ok"];
+        until("calls are logged", Duration::from_secs(20), || {
+            let came = !calls(first, &[" direction=in ", " call=State ", " outcome=ok"]).is_empty();
+            Ok((came && calls(first, &write).len() == 1).then_some(()))
+        })?;
+        let all = calls(first, &[]);
+        let whole = |line: &String| {
+            ["service=rpc ", " lvl=info ", " node=", " sent=", " received=", " took="]
+                .iter()
+                .all(|part| line.contains(part))
+        };
+        anyhow::ensure!(all.iter().all(whole), "{all:?}");
+        anyhow::ensure!(!all.iter().any(|line| line.contains("secretive") || line.contains("points")), "{all:?}");
+        anyhow::ensure!(calls(second, &[]).is_empty(), "the default");
+        Ok(())
+    })();
+    check(&cluster, done);
+}

@@ -332,7 +332,7 @@ const KEYS: &[(&str, &str, &str)] = &[
         "https-client-ca",
         "Whoever calls must show a certificate that one of these has signed (PEM); nobody must otherwise.",
     ),
-    ("cluster", "cluster-tracing", "Whether calls between nodes are logged."),
+    ("cluster", "cluster-tracing", "Whether each call between nodes is logged, without what it carries."),
     ("cluster", "max-remote-write-connections", "Connections to another data node for writes."),
     ("cluster", "shard-writer-timeout", "How long another data node may take for its part of a write."),
     ("cluster", "shard-mapper-timeout", "How long another data node may take to answer a query."),
