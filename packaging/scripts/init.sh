@@ -39,6 +39,14 @@ running() {
     echo "$pid"
 }
 
+# Whether process $1 listens on any port: a mistake in the configuration would have ended it before.
+listens() {
+    for socket in $(ls -l "/proc/$1/fd" 2>/dev/null | sed -n 's/.* socket:\[\([0-9]*\)\]$/\1/p'); do
+        grep -qs " 0A .* $socket " /proc/net/tcp /proc/net/tcp6 && return 0
+    done
+    return 1
+}
+
 start() {
     if pid=$(running); then
         echo "@SERVICE@ runs already, as process $pid"
@@ -60,8 +68,13 @@ start() {
             /bin/sh -c 'exec "$PROGRAM" -config "$CONFIG" $INFLUXD_OPTS >>"$STDOUT" 2>>"$STDERR"'
     ) </dev/null >/dev/null &
     echo "$!" >"$PID_FILE"
-    # A mistake in the configuration ends the program at once.
+    # Many a mistake ends the program at once, and what takes longer than this is at work.
+    waited=1
     sleep 1
+    while pid=$(running) && ! listens "$pid" && [ "$waited" -lt 10 ]; do
+        sleep 1
+        waited=$((waited + 1))
+    done
     if pid=$(running); then
         echo "@SERVICE@ started, as process $pid"
         return 0

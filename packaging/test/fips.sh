@@ -14,7 +14,8 @@ tells() { case "$1" in *"$2"*) ;; *) echo "$1"; return 1 ;; esac; }
 certificate() {
     local kind=$1 to=$root/etc/ssl
     shift
-    openssl req -x509 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "$@" \
+    openssl req -x509 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+        -addext basicConstraints=critical,CA:FALSE "$@" \
         -keyout "$to/$kind.key" -out "$to/$kind.crt" 2>/dev/null
     in_root chown influxdb "/etc/ssl/$kind.key" && chmod 600 "$to/$kind.key"
 }
@@ -40,6 +41,7 @@ ok "influxdb-data installs" in_root dpkg -i "/$(deb influxdb-data)"
 for program in influxd-meta influxd; do
     ok "$program says what it is" tells "$(in_root "$program" version)" ", FIPS"
 done
+mkdir -p "$root/etc/ssl"
 certificate rsa -newkey rsa:2048
 certificate ecdsa -newkey ec -pkeyopt ec_paramgen_curve:P-256
 certificate weak -newkey rsa:1024
@@ -47,13 +49,17 @@ set_key influxdb-meta.conf 1 hostname '"localhost"'
 set_key influxdb.conf 1 hostname '"localhost"'
 log=$root/var/log/influxdb/influxdb-meta.log
 
-refused "bcrypt, the default, stops the start" in_root /etc/init.d/influxdb-meta start
-ok "with these words" grep -q "create server: passwordhash: not FIPS-ready: config: 'bcrypt'" "$log"
-set_key influxdb-meta.conf '/^\[meta\]/' password-hash '"pbkdf2-sha256"'
-set_key influxdb.conf '/^\[meta\]/' password-hash '"pbkdf2-sha256"'
+hash_with() { sed -i "s|^  password-hash = .*|  password-hash = \"$1\"|" "$root/etc/influxdb/influxdb-meta.conf"; }
 
+ok "starts as it comes" in_root /etc/init.d/influxdb-meta start
+ok "stops" in_root /etc/init.d/influxdb-meta stop
+hash_with bcrypt
+refused "bcrypt stops the start" in_root /etc/init.d/influxdb-meta start
+ok "with these words" grep -q "create server: passwordhash: not FIPS-ready: config: 'bcrypt'" "$log"
+hash_with pbkdf2-sha256
 set_key influxdb-meta.conf '/^\[meta\]/' https-enabled true
 set_key influxdb-meta.conf '/^\[meta\]/' https-certificate '"/etc/ssl/weak.crt"'
+set_key influxdb-meta.conf '/^\[meta\]/' https-ca '"/etc/ssl/weak.crt"'
 set_key influxdb-meta.conf '/^\[meta\]/' https-private-key '"/etc/ssl/weak.key"'
 refused "a key of 1024 bits stops the start" in_root /etc/init.d/influxdb-meta start
 sed -i 's|/etc/ssl/weak|/etc/ssl/rsa|' "$root/etc/influxdb/influxdb-meta.conf"
@@ -78,8 +84,8 @@ soon "8088 answers" curl -sf http://localhost:8088/status
 soon "add-meta" in_root influxd-ctl -bind-tls -k add-meta localhost:8091
 soon "add-data" in_root influxd-ctl -bind-tls -k add-data localhost:8088
 soon "a user" in_root influx -execute "CREATE USER ann WITH PASSWORD 'a word' WITH ALL PRIVILEGES"
-ok "its hash is such as is allowed" tells \
-    "$(curl -s --cacert "$root/etc/ssl/ecdsa.crt" https://localhost:8091/ | strings)" 'pbkdf2-sha256'
+ok "the hash is such as is allowed" tells \
+    "$(curl -s --cacert "$root/etc/ssl/ecdsa.crt" https://localhost:8091/ | strings)" 'pbkdf2-sha512'
 set_key influxdb.conf '/^\[http\]/' auth-enabled true
 ok "restarts with authentication" in_root /etc/init.d/influxdb restart
 soon "and lets in who knows the word" curl -sf -u 'ann:a word' 'http://localhost:8086/query?q=SHOW+USERS'

@@ -5,7 +5,7 @@
 #
 # Needs root, and Debian's mirror, which is taken from this machine's apt. What is missing is installed by apt. The systems
 # have networks and processes of their own; nothing of this machine is changed. PACKAGE_TEST_CACHE may name a folder that
-# keeps the bare system for the next run. fips is for packages of the build with FIPS 140, which go through that part alone.
+# keeps the bare system for the next run. fips is for packages of the build with FIPS 140.
 
 set -euo pipefail
 

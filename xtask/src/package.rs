@@ -99,8 +99,8 @@ fn test(root: &Path, bin: &Path, out: &Path, release: &Release, files: &[PathBuf
     let to = out.join("next");
     build(root, bin, &to, &next, KINDS)?;
     let words = [root.join("packaging/test/run.sh"), out.to_owned(), to].map(|path| path.display().to_string());
-    // With FIPS the default configuration is refused, which the other parts start with.
-    let parts: &[&str] = if release.fips { &["fips"] } else { &[] };
+    // What FIPS changes, and that it changes nothing else of how packages come and go.
+    let parts: &[&str] = if release.fips { &["fips", "sysv", "rpm"] } else { &[] };
     run("bash", &[&words.each_ref().map(String::as_str), parts].concat())
 }
 
