@@ -310,6 +310,21 @@ fn nodes_without_the_secret_of_the_cluster_are_kept_out() -> anyhow::Result<()> 
 
 /// Nodes of both kinds whose number was given out, and which went down before they had heard of it.
 #[test]
+fn a_data_node_that_is_sent_to_nobody_says_so_and_can_be_added_after() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 16, 1, "")?;
+    let data = data_node(dir.path(), 16, 11, "")?;
+    let nobody = r#"{"metaServers":["127.21.16.8:8091","127.21.16.9:8091"]}"#;
+    let answer = testkit::http::request("POST", &data.at(8088), "/enter", nobody.as_bytes())?;
+    let told: Value = serde_json::from_str(&answer.body)?;
+    let text = "no leader in meta servers: [127.21.16.8:8091 127.21.16.9:8091]";
+    ensure!((answer.status, told["error"].as_str()) == (500, Some(text)), "{} {}", answer.status, answer.body);
+    ensure!(data.status()?["nodeStatus"] == "disjoined");
+    ensure!(add(&metas, &data)? == 2);
+    Ok(())
+}
+
+#[test]
 fn who_does_not_know_that_it_is_a_member_is_added_again() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let metas = metas(dir.path(), 10, 1, "")?;

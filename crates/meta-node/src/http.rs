@@ -200,7 +200,7 @@ impl Admin {
         let Ok(index) = index.parse() else {
             return Reply::error(StatusCode::BAD_REQUEST, "error parsing index");
         };
-        if self.node.id().is_none() {
+        if self.node.member().is_none() {
             return Reply::unjoined();
         }
         let own = parameter(query, "format") == Some(OWN_FORMAT);
@@ -209,7 +209,7 @@ impl Admin {
         };
         tokio::select! {
             bytes = bytes => Reply::bytes(bytes),
-            _ = self.node.failed() => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server closed"),
+            () = self.node.closed() => Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server closed"),
         }
     }
 

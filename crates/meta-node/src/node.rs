@@ -92,6 +92,8 @@ pub(crate) struct Inner {
     dropped: watch::Sender<bool>,
     /// This node has left its cluster and its directory is marked so.
     left: watch::Sender<bool>,
+    /// Nobody waits for news any more, for there will be none.
+    closed: watch::Sender<bool>,
     pub(crate) announcements: Mutex<Announcements>,
     leases: Mutex<Leases>,
     /// Guards two times; nothing is awaited while it is held.
@@ -333,6 +335,7 @@ impl MetaNode {
             failure: watch::Sender::new(None),
             dropped: watch::Sender::new(false),
             left: watch::Sender::new(false),
+            closed: watch::Sender::new(false),
             announcements: Mutex::default(),
             leases: Mutex::default(),
             sight: Mutex::new(sight),
@@ -705,8 +708,10 @@ impl MetaNode {
         why
     }
 
-    /// Stops Raft; a leader that ends in order calls [`MetaNode::hand_over`] first. The directory can be opened again soon after, when Raft has let go of its log.
+    /// Stops Raft and answers those who wait for news; a leader that ends in order calls [`MetaNode::hand_over`] first. The
+    /// directory can be opened again soon after, when Raft has let go of its log.
     pub async fn shutdown(&self) {
+        self.0.closed.send_replace(true);
         let running = self.0.running.lock().take();
         if let Some(running) = running {
             running.tasks.0.iter().for_each(TaskHandle::abort);
@@ -715,6 +720,16 @@ impl MetaNode {
             }
         }
         *self.0.lock.lock() = None;
+    }
+
+    /// Waits until there will be no news from this node: it stops, or cannot go on.
+    pub(crate) async fn closed(&self) {
+        let mut closed = self.0.closed.subscribe();
+        tokio::select! {
+            _ = self.failed() => {}
+            // The sender is this node's own.
+            _ = closed.wait_for(|closed| *closed) => {}
+        }
     }
 
     pub(crate) fn running(&self) -> Option<Running> {

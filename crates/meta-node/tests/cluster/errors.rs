@@ -44,6 +44,19 @@ async fn check(address: &str, cases: &[Case<'_>]) {
 }
 
 #[tokio::test]
+async fn who_waits_for_news_is_told_that_there_will_be_none() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let process = Host::new(temp.path(), "a", &switch).await.start_single().await;
+    sees(&process, "its founder", |data| data.meta_nodes().count() == 1).await;
+    let address = process.peer();
+    for more in ["", "&format=own"] {
+        let line = format!("GET /?index=1000{more}");
+        let (told, ()) = tokio::join!(ask(&address, &line, "", ""), process.node.shutdown());
+        assert_eq!(told, (500, "server closed".to_owned()), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_outside_of_clusters_refuses_with_these_texts() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
     let process = Host::new(temp.path(), "a", &switch).await.start().await;
