@@ -3,10 +3,12 @@
 mod arguments;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use cluster::Schedule;
 use config::{DataNodeConfig, Program};
 use env::Env;
+use influxd::access_file::AccessFile;
 use influxd::lookup::{self, Found};
 use influxd::node::{Node, repair_interval};
 use influxd::program::{self, Ended, complain, exit_code, print, signal};
@@ -66,8 +68,15 @@ async fn serve(env: Env, node_config: DataNodeConfig, flags: Run) -> anyhow::Res
     let tls = NodeTls::open(&env, &node_config.tls)?;
     env.spawn(tls.clone().watch_expiry());
     let schedule = Schedule::new(repair_interval(&node_config));
-    let (reloaded, changed) = (tls.clone(), schedule.clone());
+    let access_file = match &node_config.access_log_path {
+        Some(path) => Some(AccessFile::open(&env, path).await),
+        None => None,
+    };
+    let (reloaded, changed, reopened) = (tls.clone(), schedule.clone(), access_file.clone());
     program::on_hangup(&env, move || {
+        if let Some(file) = &reopened {
+            file.reopen();
+        }
         // The file first: once the certificates are told to be read, it has been.
         let found = lookup::find(Program::Influxd, flags.config.as_deref());
         let read = found.and_then(|found| self::node_config(&found, &flags));
@@ -77,10 +86,29 @@ async fn serve(env: Env, node_config: DataNodeConfig, flags: Run) -> anyhow::Res
         reloaded.reload();
         program::reload_level(read.map(|config| config.log_level));
     });
+    let parts = Parts { tls, schedule, access_file };
+    let ended = keep_running(&env, &node_config, &parts).await;
+    if let Some(file) = &parts.access_file {
+        file.close().await;
+    }
+    ended
+}
+
+/// What a node uses and the next one after it.
+struct Parts {
+    tls: NodeTls,
+    schedule: Schedule,
+    access_file: Option<Arc<AccessFile>>,
+}
+
+/// Runs the node, and the one that waits to be added after it has left.
+async fn keep_running(env: &Env, node_config: &DataNodeConfig, parts: &Parts) -> anyhow::Result<()> {
     let command_line: Vec<String> = std::env::args().collect();
     loop {
-        let starting =
-            Node::start_with(env.clone(), node_config.clone(), tls.clone(), schedule.clone(), command_line.clone());
+        let Parts { tls, schedule, access_file } = parts;
+        let (tls, schedule, access_file) = (tls.clone(), schedule.clone(), access_file.clone());
+        let (env, config) = (env.clone(), node_config.clone());
+        let starting = Node::start_with(env, config, tls, schedule, access_file, command_line.clone());
         let node = tokio::select! {
             // Joining can take for ever; losing a start half-way leaves directories that the next start takes up.
             node = starting => node?,

@@ -32,6 +32,7 @@ use storage::{Store, StoreConfig};
 use telemetry::Metrics;
 use tokio::sync::{oneshot, watch};
 
+use crate::access_file::AccessFile;
 use crate::auth::Users;
 use crate::link::RemoteMeta;
 use crate::membership::{self, Directory, Membership};
@@ -103,10 +104,11 @@ impl Node {
     pub async fn start(env: Env, config: DataNodeConfig, command_line: Vec<String>) -> anyhow::Result<Node> {
         let tls = NodeTls::open(&env, &config.tls)?;
         let schedule = Schedule::new(repair_interval(&config));
-        Node::start_with(env, config, tls, schedule, command_line).await
+        Node::start_with(env, config, tls, schedule, None, command_line).await
     }
 
-    /// As [`Node::start`], with certificates that have been read, and a schedule of comparisons that may change.
+    /// As [`Node::start`], with certificates that have been read, a schedule of comparisons that may change, and a file for
+    /// the access log.
     ///
     /// # Errors
     /// The same.
@@ -115,6 +117,7 @@ impl Node {
         config: DataNodeConfig,
         tls: NodeTls,
         schedule: Schedule,
+        access_file: Option<Arc<AccessFile>>,
         command_line: Vec<String>,
     ) -> anyhow::Result<Node> {
         let started = env.now();
@@ -127,6 +130,9 @@ impl Node {
         };
         let metrics = Metrics::new();
         tls.stats.register(&metrics);
+        if let Some(file) = &access_file {
+            file.register(&metrics);
+        }
         let (stop, stopped) = watch::channel(false);
         let mut background = Vec::new();
 
@@ -279,6 +285,7 @@ impl Node {
                 let (meta, secret) = (Arc::clone(&meta), config.http_secret.clone());
                 Arc::new(Users { env: env.clone(), meta, logins, secret }) as Arc<dyn AuthService>
             }),
+            access_lines: access_file.map(|file| file as Arc<dyn http_api::AccessLines>),
         };
         // Who was told that this node is there sends it writes; it should not begin by missing some.
         greeting.greet().await;

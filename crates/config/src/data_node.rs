@@ -149,6 +149,8 @@ pub struct DataNodeConfig {
     pub http_debug_admin: bool,
     /// Whether requests are logged.
     pub access_log: bool,
+    /// The file of the access log, if it has one.
+    pub access_log_path: Option<PathBuf>,
     /// Whether the access log leaves out writes that succeeded.
     pub access_log_without_writes: bool,
     /// Statuses that the access log has; all when empty.
@@ -243,6 +245,7 @@ impl DataNodeConfig {
             http_ping_auth: settings.bool("http", "ping-auth-enabled").unwrap_or(false),
             http_debug_admin: settings.bool("http", "pprof-auth-enabled").unwrap_or(false),
             access_log: settings.bool("http", "log-enabled").unwrap_or(true),
+            access_log_path: access_log_path(settings),
             access_log_without_writes: settings.bool("http", "suppress-write-log").unwrap_or(false),
             access_log_statuses: statuses(settings)?,
             write_tracing: settings.bool("http", "write-tracing").unwrap_or(false),
@@ -322,6 +325,13 @@ fn strip_scheme(peer: &str) -> String {
     peer.trim_end_matches('/').to_owned()
 }
 
+/// Where nothing is logged no file is made.
+fn access_log_path(settings: &Settings) -> Option<PathBuf> {
+    let path = settings.text("http", "access-log-path");
+    let is_on = |name| settings.bool("http", name).unwrap_or(true);
+    (!path.is_empty() && is_on("enabled") && is_on("log-enabled")).then(|| PathBuf::from(path))
+}
+
 fn statuses(settings: &Settings) -> Result<Vec<RangeInclusive<u16>>, InvalidConfig> {
     let (table, name) = ("http", "access-log-status-filters");
     let read = |text: &String| parse_statuses(text).map_err(|reason| refusal(settings, table, name, &reason));
@@ -390,6 +400,11 @@ mod tests {
         assert_eq!(config.enqueued_write_timeout, Duration::from_nanos(5));
         assert_eq!(config.access_log_statuses, [400..=499, 500..=500]);
         assert_eq!(config.http_headers, [("X-Own".to_owned(), "yes".to_owned())]);
+        let path = |text: &str| self::config(&format!("[http]\n{text}"), None).expect("settings").access_log_path;
+        assert_eq!(path("access-log-path = \"/a.log\""), Some(PathBuf::from("/a.log")));
+        for off in ["", "log-enabled = false\naccess-log-path = \"/a\"", "enabled = false\naccess-log-path = \"/a\""] {
+            assert_eq!(path(off), None, "{off}");
+        }
     }
 
     /// Reads a file, puts variables over it, and makes a configuration of both and the flag `-join`.

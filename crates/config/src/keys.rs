@@ -316,7 +316,7 @@ pub const KEYS: &[Key] = &[
     inert("http", "flux-enabled", Bool, "false", FLUX),
     inert("http", "flux-log-enabled", Bool, "false", FLUX),
     key("http", "suppress-write-log", Bool, "false"),
-    inert("http", "access-log-path", Text, "", "requests are logged with everything else, to standard error"),
+    key("http", "access-log-path", Text, ""),
     key("http", "access-log-status-filters", List, ""),
     key("http", "write-tracing", Bool, "false"),
     inert("http", "pprof-enabled", Bool, "true", PROFILER),

@@ -21,6 +21,8 @@ pub enum OpenMode {
     Create,
     /// To read and write; it must not exist yet. Mode 0600.
     CreateNew,
+    /// To add to, by [`File::append`] alone; made when missing. Mode 0640: for logs that operators read.
+    Append,
 }
 
 /// An entry of a directory.
@@ -39,6 +41,12 @@ pub trait File: Send + Sync + Debug {
 
     /// Writes all of `bytes` at `offset`, growing the file as needed.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes all of `bytes` behind the end, wherever it is by then: the file may have been cut by somebody else. After an
+    /// error a part of them may be there.
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(self.len()?, bytes)
+    }
 
     /// Writes the parts one behind the other at `offset`, as one [`File::write_at`] of all of them would.
     fn write_parts_at(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! The real world: the operating system's clock, files and random numbers.
 
 use std::fs;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -84,6 +84,10 @@ impl Fs for RealFs {
             OpenMode::CreateNew => {
                 options.write(true).create_new(true);
             }
+            OpenMode::Append => {
+                options.read(false).append(true).create(true).mode(0o640);
+                return Ok(Arc::new(RealLog(options.open(path)?)));
+            }
         }
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
@@ -148,6 +152,36 @@ impl DirLock for RealLock {}
 
 /// The most parts that the system takes in one call (`IOV_MAX`).
 const PARTS_PER_WRITE_MAX: usize = 1024;
+
+/// A file that is only added to.
+#[derive(Debug)]
+struct RealLog(fs::File);
+
+impl File for RealLog {
+    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        (&self.0).write_all(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}
 
 #[derive(Debug)]
 struct RealFile(fs::File);

@@ -68,7 +68,8 @@ fn encode(name: &str, format: Format, time: TimeFormat, value: impl Fn(usize) ->
 /// Sends requests of `row_count` lines over a pipe in memory.
 async fn write(row_count: usize, request_count: usize) {
     let nothing = Arc::new(Nothing);
-    let services = Services { query: nothing.clone(), write: nothing.clone(), status: nothing, auth: None };
+    let services =
+        Services { query: nothing.clone(), write: nothing.clone(), status: nothing, auth: None, access_lines: None };
     let server = Server::new(env::Env::real(), config(), services).expect("a good configuration");
     let (mut ours, theirs) = tokio::io::duplex(256 << 10);
     let serving = tokio::spawn(async move { server.serve_stream(theirs, "bench").await });

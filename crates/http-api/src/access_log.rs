@@ -9,6 +9,7 @@ use crate::config::AccessLog;
 use crate::encode::number::push_u64;
 use crate::encode::time::push_log_time;
 use crate::redact::redact_uri;
+use crate::service::AccessLines;
 
 /// What is known of a request when it begins.
 #[derive(Clone, Debug)]
@@ -58,11 +59,15 @@ impl Entry {
     }
 
     /// Writes the line, if such requests are logged.
-    pub(crate) fn finish(&self, log: &AccessLog, request_id: &str, outcome: Outcome) {
+    pub(crate) fn finish(&self, log: &AccessLog, lines: Option<&dyn AccessLines>, request_id: &str, outcome: Outcome) {
         let is_wanted = log.statuses.is_empty() || log.statuses.iter().any(|range| range.contains(&outcome.status));
         let is_quiet = log.suppress_writes && self.is_write && outcome.status < 300;
-        if is_wanted && !is_quiet {
-            tracing::info!(target: "httpd", "{}", self.line(request_id, outcome));
+        if !is_wanted || is_quiet {
+            return;
+        }
+        match lines {
+            Some(lines) => lines.line(&self.line(request_id, outcome)),
+            None => tracing::info!(target: "httpd", "{}", self.line(request_id, outcome)),
         }
     }
 
@@ -127,7 +132,7 @@ mod tests {
     fn filters_choose_by_status_and_kind() {
         let lines = |log: &AccessLog, path: &str, status| {
             let sink = crate::tests::captured_log(|| {
-                entry(Request::post(path)).finish(log, "id", Outcome { status, ..OUTCOME });
+                entry(Request::post(path)).finish(log, None, "id", Outcome { status, ..OUTCOME });
             });
             sink.len()
         };
@@ -138,5 +143,30 @@ mod tests {
         let only_errors = AccessLog { statuses: vec![500..=599], ..log() };
         assert_eq!(lines(&only_errors, "/query", 200), 0);
         assert_eq!(lines(&only_errors, "/query", 503), 1);
+    }
+
+    #[derive(Debug, Default)]
+    struct Kept(parking_lot::Mutex<Vec<String>>);
+
+    impl AccessLines for Kept {
+        fn line(&self, line: &str) {
+            self.0.lock().push(line.to_owned());
+        }
+    }
+
+    #[test]
+    fn lines_that_go_elsewhere_are_not_in_the_log() {
+        let kept = Kept::default();
+        let errors = AccessLog { statuses: vec![500..=599], ..log() };
+        let logged = crate::tests::captured_log(|| {
+            for status in [200, 503] {
+                let outcome = Outcome { status, ..OUTCOME };
+                entry(Request::post("/query?p=secret")).finish(&errors, Some(&kept), "id", outcome);
+            }
+        });
+        assert_eq!(logged, Vec::<String>::new());
+        let want =
+            r#"127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "POST /query?p=[REDACTED] HTTP/1.1" 503 57 "-" "-" id 1234"#;
+        assert_eq!(*kept.0.lock(), [want]);
     }
 }

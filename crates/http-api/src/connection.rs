@@ -177,7 +177,8 @@ impl Drop for Ticket {
         self.phase.set_idle();
         if let (Some(entry), Some((status, id))) = (&self.entry, &self.answered) {
             let outcome = Outcome { status: *status, byte_count: self.byte_count, duration };
-            entry.finish(&self.api.config.access_log, id, outcome);
+            let lines = self.api.services.access_lines.as_deref();
+            entry.finish(&self.api.config.access_log, lines, id, outcome);
         }
     }
 }

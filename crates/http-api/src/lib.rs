@@ -38,8 +38,8 @@ pub use api::ConfigError;
 pub use config::{AccessLog, Config};
 pub use server::{Server, serve};
 pub use service::{
-    AuthFailure, AuthService, Caller, Credentials, Health, Pending, QueryRefusal, QueryRequest, QueryService, Services,
-    Statistic, StatusService, WriteFailure, WriteRequest, WriteService,
+    AccessLines, AuthFailure, AuthService, Caller, Credentials, Health, Pending, QueryRefusal, QueryRequest,
+    QueryService, Services, Statistic, StatusService, WriteFailure, WriteRequest, WriteService,
 };
 pub use stats::HttpStats;
 

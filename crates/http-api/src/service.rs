@@ -26,6 +26,14 @@ pub struct Services {
     pub status: Arc<dyn StatusService>,
     /// Tells who sends requests; `None` where nobody is asked.
     pub auth: Option<Arc<dyn AuthService>>,
+    /// Takes the lines of the access log; `None` where they go to the log with everything else.
+    pub access_lines: Option<Arc<dyn AccessLines>>,
+}
+
+/// Takes the lines of the access log.
+pub trait AccessLines: Send + Sync + Debug {
+    /// One line, without its end. Returns at once, whatever becomes of it.
+    fn line(&self, line: &str);
 }
 
 /// Runs statements.

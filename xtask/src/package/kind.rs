@@ -113,6 +113,8 @@ impl Kind {
             ("@CONFIG@", self.config.1),
             ("@INIT@", self.init),
             ("@LOG@", self.log),
+            // The name that the shipped files tell for the log of requests; there is one if it is asked for.
+            ("@REQUESTS@", if self.program == "influxd" { " /var/log/influxdb/access.log" } else { "" }),
             ("@OPTIONS_EXAMPLE@", self.options_example),
             ("@DIRECTORIES@", &directories.join("\n    ")),
         ];
@@ -127,6 +129,18 @@ mod tests {
 
     use super::*;
     use crate::package::stage::files;
+
+    #[test]
+    fn the_log_of_requests_is_rotated_where_there_may_be_one() {
+        for kind in KINDS {
+            let files = files(kind, &crate::root(), false).expect("files");
+            let path = format!("/etc/logrotate.d/{}", kind.service);
+            let (_, text) = files.iter().find(|(name, _)| *name == path).expect("it is there");
+            let logs = text.lines().next().unwrap_or_default();
+            assert!(logs.starts_with(&format!("/var/log/influxdb/{}", kind.log)), "{logs}");
+            assert_eq!(logs.contains(" /var/log/influxdb/access.log {"), kind.program == "influxd", "{logs}");
+        }
+    }
 
     #[test]
     fn every_script_is_rendered_whole_and_is_a_script() {

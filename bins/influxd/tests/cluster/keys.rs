@@ -498,3 +498,92 @@ fn calls_between_nodes_are_logged_on_demand() {
     })();
     check(&cluster, done);
 }
+
+/// Has a node log its requests to `path`.
+fn log_requests(cluster: &Cluster, index: usize, path: &Path) -> anyhow::Result<()> {
+    let file = cluster.nodes[index].dir().join("influxdb.conf");
+    let keys = format!("  log-enabled = true\n  access-log-path = \"{}\"\n", path.display());
+    Ok(fs::write(&file, fs::read_to_string(&file)?.replace("  log-enabled = false\n", &keys))?)
+}
+
+#[test]
+fn requests_are_logged_to_a_file_that_is_opened_anew_on_sighup() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (mut cluster, dir) = cluster(54, 3);
+    let done = (|| {
+        let (folder, missing) = (dir.path().join("log"), dir.path().join("missing"));
+        fs::create_dir(&folder)?;
+        let [first, second] = [folder.join("access.log"), missing.join("access.log")];
+        log_requests(&cluster, 0, &first)?;
+        log_requests(&cluster, 1, &second)?;
+        log_requests(&cluster, 2, Path::new("/dev/full"))?;
+        for index in 0..3 {
+            cluster.start(index, &[])?;
+        }
+        let ask = |index: usize, what: &str| {
+            let target = format!("/ping?n={what}&p=planted");
+            let answer = testkit::http::request("GET", &cluster.nodes[index].at(8086), &target, b"")?;
+            anyhow::ensure!(answer.status == 204, "{answer:?}");
+            Ok(())
+        };
+        let has = |path: &Path, what: &str| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            Ok(text.contains(&format!("\"GET /ping?n={what}&p=[REDACTED] HTTP/1.1\" 204 0 ")).then_some(()))
+        };
+        let soon = Duration::from_secs(20);
+        ask(0, "first")?;
+        until("it is logged", soon, || has(&first, "first"))?;
+        anyhow::ensure!(fs::metadata(&first)?.permissions().mode() & 0o777 & !0o640 == 0);
+        let line = fs::read_to_string(&first)?.lines().last().unwrap_or_default().to_owned();
+        anyhow::ensure!(line.starts_with("127.20.54.1 - - [") || line.starts_with("127.0.0.1 - - ["), "{line}");
+        // As logrotate does without copytruncate.
+        let old = folder.join("access.log.1");
+        fs::rename(&first, &old)?;
+        ask(0, "renamed")?;
+        until("it is logged there", soon, || has(&old, "renamed"))?;
+        hang_up(&cluster, 0)?;
+        until("there is another one", soon, || Ok(first.exists().then_some(())))?;
+        ask(0, "second")?;
+        until("it is logged", soon, || has(&first, "second"))?;
+        anyhow::ensure!(!fs::read_to_string(&old)?.contains("second"));
+        // As logrotate does with copytruncate.
+        fs::File::options().write(true).open(&first)?.set_len(0)?;
+        ask(0, "cut")?;
+        until("it is logged", soon, || has(&first, "cut"))?;
+        anyhow::ensure!(!fs::read(&first)?.contains(&0), "from the beginning");
+        anyhow::ensure!(!cluster.nodes[0].log_tail(1_000).contains("GET /ping"), "it is logged once");
+
+        // Where there is no file yet the log has it.
+        let log = cluster.nodes[1].log_tail(1_000);
+        anyhow::ensure!(log.contains("lvl=error msg=\"unable to open access log, falling back to stderr\""), "{log}");
+        anyhow::ensure!(log.contains(&format!("path={}", second.display())), "{log}");
+        ask(1, "elsewhere")?;
+        until("it is logged", soon, || Ok(cluster.nodes[1].log_tail(1_000).contains("n=elsewhere").then_some(())))?;
+        fs::create_dir(&missing)?;
+        hang_up(&cluster, 1)?;
+        until("it is made", soon, || Ok(second.exists().then_some(())))?;
+        ask(1, "there")?;
+        until("it is logged", soon, || has(&second, "there"))?;
+
+        // A disk that is full.
+        let node = &cluster.nodes[2];
+        node.query("", "CREATE DATABASE d")?;
+        node.write_ok("d", "", b"m v=1")?;
+        let lost = || {
+            let metrics = testkit::http::request("GET", &node.at(8086), "/metrics", b"")?.body;
+            let line = metrics.lines().find_map(|line| line.strip_prefix("access_log_lost_lines_total "));
+            Ok(line.and_then(|count| count.parse::<u64>().ok()).filter(|count| *count >= 2).map(|_| ()))
+        };
+        until("lost lines are counted", soon, lost)?;
+        let log = node.log_tail(1_000);
+        anyhow::ensure!(log.matches("the access log cannot be written, lines are lost").count() == 1, "{log}");
+        // The last lines are in the file when the process has ended.
+        ask(0, "last")?;
+        anyhow::ensure!(cluster.stop(0)? == Some(0));
+        anyhow::ensure!(has(&first, "last")?.is_some());
+        anyhow::ensure!(!fs::read_to_string(&first)?.contains("planted"));
+        Ok(())
+    })();
+    check(&cluster, done);
+}

@@ -385,7 +385,11 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("http", "flux-enabled", "Whether Flux queries are answered."),
     ("http", "flux-log-enabled", "Whether they are logged."),
     ("http", "suppress-write-log", "Whether writes that succeeded are left out of the log of requests."),
-    ("http", "access-log-path", "A file for the log of requests."),
+    (
+        "http",
+        "access-log-path",
+        "A file for the log of requests, opened anew on SIGHUP; the log of the server when empty.",
+    ),
     ("http", "access-log-status-filters", "Statuses that the log of requests has, as 4xx or 503; empty for all."),
     ("http", "write-tracing", "Whether the points of writes are logged."),
     ("http", "pprof-enabled", "Whether a profiler answers under /debug/pprof."),

@@ -457,7 +457,9 @@ impl Fs for SimDisk {
         let found = state.tree.find_file(path);
         let id = match (mode, found) {
             (OpenMode::CreateNew, Ok(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (OpenMode::Create | OpenMode::CreateNew, Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            (OpenMode::Create | OpenMode::CreateNew | OpenMode::Append, Err(error))
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
                 state.change_names(|tree, seq| tree.create_file(seq, path))?
             }
             (_, found) => state.read(|_| found)?,

@@ -38,7 +38,7 @@ pub(crate) struct Fakes {
 impl Fakes {
     pub(crate) fn services(this: &Arc<Fakes>) -> Services {
         let auth = this.guarded.load(Ordering::Relaxed).then(|| Arc::clone(this) as Arc<dyn AuthService>);
-        Services { query: this.clone(), write: this.clone(), status: this.clone(), auth }
+        Services { query: this.clone(), write: this.clone(), status: this.clone(), auth, access_lines: None }
     }
 }
 

@@ -63,6 +63,21 @@ fn run(fs: &dyn Fs, dir: &Path) -> String {
     note("both handles see it", text(&second).replace('\0', "_"));
     note("sync", kind(file.sync()));
 
+    note("add in a missing directory", kind(open("z/x", OpenMode::Append)));
+    note("add to a directory", open("a/b", OpenMode::Append).is_err().to_string());
+    let log = open("a/log", OpenMode::Append).expect("made");
+    log.append(b"one ").expect("added");
+    open("a/log", OpenMode::Append).expect("it is there").append(b"two ").expect("added");
+    log.append(b"three ").expect("added");
+    note("added to the end", String::from_utf8_lossy(&fs.read(&path("a/log")).expect("read")).into_owned());
+    open("a/log", OpenMode::ReadWrite).expect("opened").set_len(4).expect("cut");
+    log.append(b"four").expect("added");
+    note(
+        "added to the end, which is another",
+        String::from_utf8_lossy(&fs.read(&path("a/log")).expect("read")).into_owned(),
+    );
+    fs.remove_file(&path("a/log")).expect("removed");
+
     note("rename", kind(fs.rename(&path("a/x"), &path("a/b/y"))));
     note("names", format!("{}| {}| {}", names("a"), names("a/b"), names("a/b/c")));
     note("rename what is missing", kind(fs.rename(&path("a/x"), &path("a/b/y"))));
