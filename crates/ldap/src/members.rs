@@ -183,7 +183,7 @@ impl Gathered {
 }
 
 /// A name as all of its spellings have it, and perhaps other names: without case, spaces, quotes and escapes.
-fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
     while let Some((byte, behind)) = rest.split_first() {

@@ -126,6 +126,17 @@ fn groups_are_read_ahead_on_every_node_and_passwords_are_not() {
         })?;
         let ended = admin(&cluster, "POST", warm, "cancel=true")?;
         anyhow::ensure!(ended.0 == 200 && ended.1.matches("\"failed\"").count() == 2, "it had ended: {ended:?}");
+        // Where nobody logs in nothing is read, and a node that is gone is told.
+        let file = cluster.nodes[1].dir().join("influxdb.conf");
+        let text = fs::read_to_string(&file)?;
+        anyhow::ensure!(cluster.stop(1)? == Some(0));
+        let gone = stand(&cluster)?;
+        anyhow::ensure!(gone.0[1].0 == "unknown" && gone.1.contains("connect: "), "{gone:?}");
+        fs::write(&file, text.replace("  auth-enabled = true\n", ""))?;
+        cluster.start(1, &[])?;
+        let begun = admin(&cluster, "POST", warm, "")?;
+        let want = "nobody logs in to this node: auth-enabled in its [http] section is false";
+        anyhow::ensure!(begun.0 == 200 && begun.1.matches(want).count() == 1, "{begun:?}");
         for node in &cluster.nodes {
             anyhow::ensure!(!node.log_tail(1_000_000).contains("planted"), "the log of {}", node.host);
         }
