@@ -213,6 +213,8 @@ fn a_cluster_is_formed_used_hurt_and_changed_as_operators_do() -> anyhow::Result
     let mut first = data_node(dir.path(), 1, 11, "")?;
     // Until it is added it is there, and of no use.
     let ask = |target: &str| testkit::http::request("GET", &first.at(8086), target, b"").map(|answer| answer.status);
+    // It listens to nodes before it listens to clients.
+    until("it listens to clients", SOON, || Ok(ask("/ping").ok()))?;
     ensure!((ask("/ping")?, ask("/health")?, ask("/query?q=SHOW+DATABASES")?) == (204, 200, 503));
     ensure!(first.status()?["nodeStatus"] == "disjoined");
     let second = data_node(dir.path(), 1, 12, "")?;
@@ -308,7 +310,6 @@ fn nodes_without_the_secret_of_the_cluster_are_kept_out() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Nodes of both kinds whose number was given out, and which went down before they had heard of it.
 #[test]
 fn a_data_node_that_is_sent_to_nobody_says_so_and_can_be_added_after() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
@@ -324,6 +325,7 @@ fn a_data_node_that_is_sent_to_nobody_says_so_and_can_be_added_after() -> anyhow
     Ok(())
 }
 
+/// Nodes of both kinds whose number was given out, and which went down before they had heard of it.
 #[test]
 fn who_does_not_know_that_it_is_a_member_is_added_again() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
