@@ -74,6 +74,38 @@ fn log_in(cluster: &Cluster, node: usize, password: &str) -> anyhow::Result<u16>
     Ok(request("POST", &cluster.nodes[node].at(8086), &target, b"")?.status)
 }
 
+/// Starts nodes that ask who sends requests, and may look users up.
+fn start(cluster: &mut Cluster) -> anyhow::Result<()> {
+    guard(cluster, "")?;
+    for node in &cluster.nodes {
+        let file = node.dir().join("influxdb.conf");
+        let text = fs::read_to_string(&file)?;
+        fs::write(&file, text.replacen("[meta]\n", "[meta]\n  ldap-allowed = true\n", 1))?;
+    }
+    start_all(cluster)
+}
+
+#[test]
+fn reading_ahead_is_ended_on_every_node() {
+    let (mut cluster, _dir) = cluster(55, 2);
+    let done = (|| {
+        // A directory that takes connections and never says anything.
+        let silent = "127.20.55.9";
+        let _listener = std::net::TcpListener::bind((silent, LDAP))?;
+        start(&mut cluster)?;
+        let config = config().replace(HOST, silent);
+        anyhow::ensure!(admin(&cluster, "POST", "/ldap/v1/config", &config)?.0 == 204);
+        let warm = "/ldap/v1/warm-cache";
+        let begun = admin(&cluster, "POST", warm, "")?;
+        anyhow::ensure!(begun.0 == 200 && begun.1.matches("\"running\"").count() == 2, "{begun:?}");
+        let ended = admin(&cluster, "POST", warm, "cancel=true")?;
+        anyhow::ensure!(ended.0 == 200 && ended.1.matches("\"cancelled\"").count() == 2, "{ended:?}");
+        anyhow::ensure!(stand(&cluster)?.0 == vec![("cancelled".to_owned(), 0, 0); 2]);
+        Ok(())
+    })();
+    check(&cluster, done);
+}
+
 #[test]
 fn groups_are_read_ahead_on_every_node_and_passwords_are_not() {
     let (mut cluster, dir) = cluster(52, 2);
@@ -82,13 +114,7 @@ fn groups_are_read_ahead_on_every_node_and_passwords_are_not() {
             eprintln!("skipped: there is no slapd, or no openssl, on this machine");
             return Ok(());
         };
-        guard(&cluster, "")?;
-        for node in &cluster.nodes {
-            let file = node.dir().join("influxdb.conf");
-            let text = fs::read_to_string(&file)?;
-            fs::write(&file, text.replacen("[meta]\n", "[meta]\n  ldap-allowed = true\n", 1))?;
-        }
-        start_all(&mut cluster)?;
+        start(&mut cluster)?;
         let warm = "/ldap/v1/warm-cache";
         let not_set = admin(&cluster, "POST", warm, "")?;
         anyhow::ensure!(not_set.0 == 400 && not_set.1.contains("no LDAP configuration is set"), "{not_set:?}");
