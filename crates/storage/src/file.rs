@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use env::{Env, File, OpenMode};
-use model::{FieldType, ShardId};
+use model::FieldType;
 
 use crate::error::ReadError;
 use crate::manifest::FileEntry;
@@ -56,7 +56,7 @@ pub(crate) const CHUNK_PAGES: usize = 64;
 pub(crate) fn fuzz_parts(bytes: &[u8]) {
     const FOOTER_END: u64 = 1 << 20;
     let entry = FileEntry { number: 1, bytes: 0, identity: 1, rows: 0, clock_max: 0 };
-    let _ = format::check_header(bytes, ShardId(1), &entry);
+    let _ = format::check_header(bytes, &entry);
     let _ = format::decode_trailer(bytes, &entry, 0);
     if let Some(body) = bytes.first_chunk::<20>() {
         let sum = format::checksum(entry.identity, FOOTER_END, body).to_le_bytes();
@@ -148,7 +148,6 @@ impl DataFile {
     pub(crate) fn open(
         env: &Env,
         shard_dir: &Path,
-        shard: ShardId,
         entry: &FileEntry,
         cache: &Arc<ChunkCache>,
     ) -> Result<(DataFile, Footer), ReadError> {
@@ -174,7 +173,7 @@ impl DataFile {
             return Err(damaged(0, "the file is too short"));
         }
         let header = read(0, format::HEADER_BYTES)?;
-        format::check_header(&header, shard, entry).map_err(|error| damaged(0, &error.to_string()))?;
+        format::check_header(&header, entry).map_err(|error| damaged(0, &error.to_string()))?;
         let trailer_at = length - format::TRAILER_BYTES as u64;
         let trailer = read(trailer_at, format::TRAILER_BYTES)?;
         let footer_ref =

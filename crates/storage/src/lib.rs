@@ -3,7 +3,7 @@
 //! In reading order: `store` (all shards of a node), `shard` (one of them: opening, writing, flushing), `schema` (which
 //! rows are refused), `index` (series and fields), `memory` (rows not yet in a file), `wal` (the log's records),
 //! `file` (pages on disk), `manifest` (which files count), `plan` (what to flush and merge), `read` and `cursor` (the
-//! answers), `digest` (what copies compare).
+//! answers), `digest` (what copies compare), `renumber` (a shard gets another number).
 //!
 //! Calls block. Whoever is on an async thread goes through `Env::blocking`; under simulation they run inline.
 //!
@@ -26,6 +26,7 @@ mod memory;
 mod path;
 mod plan;
 mod read;
+mod renumber;
 mod schema;
 mod shard;
 mod stamps;
@@ -40,5 +41,6 @@ pub use error::{FieldTypeConflict, MaintenanceError, OpenError, ReadError, Shard
 pub use file::{FieldSummary, Number, NumberSummary};
 pub use plan::{ShardMemory, pick_compaction, pick_flush};
 pub use read::{SeriesEntry, ShardReader};
+pub use renumber::{put_in_place, set_aside};
 pub use shard::{MARK_BYTES_MAX, Origin, Pending, Shard, ShardInfo, Written};
 pub use store::{Maintained, Store, check};

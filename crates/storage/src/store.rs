@@ -283,19 +283,27 @@ fn later_file(env: &Env, shard_dir: &Path) -> Option<(PathBuf, u32, u32)> {
 }
 
 /// The directories of all shards.
-fn list_shards(env: &Env, dir: &Path) -> io::Result<Vec<(PathBuf, ShardId)>> {
-    let fs = env.fs();
+pub(crate) fn list_shards(env: &Env, dir: &Path) -> io::Result<Vec<(PathBuf, ShardId)>> {
     let mut shards = Vec::new();
+    for policy_dir in policy_dirs(env, dir)? {
+        for shard in env.fs().list(&policy_dir)?.into_iter().filter(|entry| entry.is_dir) {
+            let Ok(id) = shard.name.parse() else { continue };
+            shards.push((policy_dir.join(&shard.name), ShardId(id)));
+        }
+    }
+    Ok(shards)
+}
+
+/// The directories of all policies.
+pub(crate) fn policy_dirs(env: &Env, dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let fs = env.fs();
+    let mut policies = Vec::new();
     let dbs = fs.list(dir)?.into_iter().filter(|entry| entry.is_dir && !entry.name.starts_with(DROPPED_PREFIX));
     for db in dbs {
         let db_dir = dir.join(&db.name);
         for rp in fs.list(&db_dir)?.into_iter().filter(|entry| entry.is_dir) {
-            let rp_dir = db_dir.join(&rp.name);
-            for shard in fs.list(&rp_dir)?.into_iter().filter(|entry| entry.is_dir) {
-                let Ok(id) = shard.name.parse() else { continue };
-                shards.push((rp_dir.join(&shard.name), ShardId(id)));
-            }
+            policies.push(db_dir.join(&rp.name));
         }
     }
-    Ok(shards)
+    Ok(policies)
 }

@@ -8,6 +8,8 @@ mod digest;
 mod model_test;
 #[path = "it/oracle.rs"]
 mod oracle;
+#[path = "it/renumber.rs"]
+mod renumber;
 #[path = "it/store.rs"]
 mod store;
 #[path = "it/summary.rs"]

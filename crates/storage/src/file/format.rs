@@ -66,13 +66,15 @@ pub(crate) fn later_version(bytes: &[u8]) -> Option<u32> {
     (version > VERSION && checksum(identity, 0, body) == u32::from_le_bytes(*sum)).then_some(version)
 }
 
-/// `bytes` are the first [`HEADER_BYTES`] of a file.
-pub(crate) fn check_header(bytes: &[u8], shard: ShardId, entry: &FileEntry) -> Result<(), BlockError> {
+/// `bytes` are the first [`HEADER_BYTES`] of a file. Of which shard they speak does not count: the shard may have another
+/// number by now, and it is the identity that tells its files from others.
+pub(crate) fn check_header(bytes: &[u8], entry: &FileEntry) -> Result<(), BlockError> {
     let rest = bytes.strip_prefix(HEADER_MAGIC).ok_or(Damaged("no data file"))?;
     let version = u32::from_le_bytes(*rest.first_chunk().ok_or(Cut)?);
     if version > VERSION {
         return Err(BlockError::Version(version));
     }
+    let shard = ShardId(u64::from_le_bytes(*rest.get(16..).and_then(|rest| rest.first_chunk()).ok_or(Cut)?));
     if bytes != encode_header(shard, entry.number, entry.identity) {
         return Err(Damaged("header of another file"));
     }

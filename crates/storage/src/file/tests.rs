@@ -4,7 +4,7 @@ use crate::stamps::Stamps;
 use model::{Column, FieldValue, Stamp, TimeRange, Timestamp};
 use tempfile::TempDir;
 
-const SHARD: ShardId = ShardId(9);
+const SHARD: model::ShardId = model::ShardId(9);
 
 fn fields() -> Vec<(Vec<u8>, FieldType)> {
     vec![
@@ -94,7 +94,7 @@ pub(crate) fn fuzz_seeds() -> Vec<(&'static str, Vec<u8>)> {
 /// Opens the file with measurement 0 = cpu, series 0 and 1.
 fn open(dir: &Path, entry: &FileEntry) -> Result<Arc<DataFile>, ReadError> {
     let cache = Arc::new(ChunkCache::new(1 << 20));
-    let (mut file, footer) = DataFile::open(&Env::real(), dir, SHARD, entry, &cache)?;
+    let (mut file, footer) = DataFile::open(&Env::real(), dir, entry, &cache)?;
     let mut series = 0;
     let measurements = footer.measurements.into_iter().enumerate().map(|(number, entry)| FileMeasurement {
         measurement: number as u32,

@@ -127,7 +127,7 @@ impl Core {
             return Err(error);
         }
         let entry = writer.finish()?;
-        let (mut file, footer) = DataFile::open(&self.env, &self.dir, self.id, &entry, &self.cache)?;
+        let (mut file, footer) = DataFile::open(&self.env, &self.dir, &entry, &self.cache)?;
         adopt(&mut self.index.write(), &mut file, footer);
         let mut next = manifest.clone();
         change(&mut next, entry);
@@ -255,7 +255,7 @@ pub(super) fn adopt(index: &mut Index, file: &mut DataFile, footer: Footer) {
 pub(super) fn open_files(core: &Core, manifest: &Manifest) -> Result<Vec<Arc<DataFile>>, ReadError> {
     let mut files = Vec::new();
     for entry in &manifest.files {
-        let (mut file, footer) = DataFile::open(&core.env, &core.dir, core.id, entry, &core.cache)?;
+        let (mut file, footer) = DataFile::open(&core.env, &core.dir, entry, &core.cache)?;
         adopt(&mut core.index.write(), &mut file, footer);
         files.push(Arc::new(file));
     }
