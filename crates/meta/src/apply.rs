@@ -4,6 +4,7 @@
 //! carried out and changed something; else it is dropped. So a refused command leaves no trace, and one that had nothing
 //! to do does not make a new version that everyone would have to fetch.
 
+mod bring;
 mod databases;
 mod definitions;
 mod groups;
@@ -70,6 +71,10 @@ impl Data {
             }
             Command::CreateDataNode { incarnation, http_addr, tcp_addr, passive } => {
                 self.create_data_node(facts, *incarnation, http_addr, tcp_addr, *passive)
+            }
+            Command::BringDataNode { cluster_id, incarnation, http_addr, tcp_addr, passive, databases } => {
+                let node = bring::Arrival { incarnation: *incarnation, http_addr, tcp_addr, passive: *passive };
+                self.bring_data_node(facts, *cluster_id, &node, databases)
             }
             Command::UpdateMetaNode { id, http_addr, tcp_addr } => self.update_meta_node(*id, http_addr, tcp_addr),
             Command::UpdateDataNode { id, http_addr, tcp_addr, incarnation } => {

@@ -4,11 +4,12 @@
 //! added by the leader as [`LeaderFacts`] and goes into the log with it, so that every node computes the same state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{NodeId, ShardGroupId, ShardId, Timestamp};
 
-use crate::data::{Incarnation, PermissionMap, Privilege, SubscriptionMode};
+use crate::data::{Database, Incarnation, PermissionMap, Privilege, SubscriptionMode};
 use crate::permission::Permission;
 use crate::rule::Rule;
 
@@ -25,6 +26,10 @@ pub struct LeaderFacts {
 
 /// How many ids one [`Command::Recover`] leaves out at most.
 pub(crate) const SKIPPED_IDS_MAX: u64 = 1 << 20;
+
+/// How far above the ids that were given those of [`Command::BringDataNode`] may be: so many groups, and so many shards,
+/// can come at once. A recovery leaves out more than that.
+pub(crate) const BROUGHT_IDS_MAX: u64 = 1 << 14;
 
 /// A change to the metadata. Repeating one that was carried out changes nothing and gives the same answer, except where
 /// it says otherwise. Its `Debug` output has secrets: it is for tests.
@@ -51,6 +56,23 @@ pub enum Command {
         tcp_addr: String,
         /// Never an owner.
         passive: bool,
+    },
+    /// Registers a directory that was a cluster by itself as a data node, with the databases that it holds: all of it, or
+    /// nothing. Asked again when it is a member with them, it updates its addresses. Answer: [`Reply::Node`].
+    BringDataNode {
+        /// The cluster whose ids were looked at when new ones were chosen.
+        cluster_id: u64,
+        /// The directory.
+        incarnation: Incarnation,
+        /// `host:port` of its client API.
+        http_addr: String,
+        /// `host:port` of the calls between nodes.
+        tcp_addr: String,
+        /// Never an owner; it must not hold shards then.
+        passive: bool,
+        /// What it holds. Groups and shards have ids that were never given here; the ids and owners that stand in the
+        /// records otherwise say nothing: all shards become this node's.
+        databases: Vec<Arc<Database>>,
     },
     /// Changes the addresses of a meta node.
     UpdateMetaNode {
@@ -389,6 +411,7 @@ impl Command {
             self,
             Command::CreateMetaNode { .. }
                 | Command::CreateDataNode { .. }
+                | Command::BringDataNode { .. }
                 | Command::CreateShardGroups { .. }
                 | Command::DeleteShardGroup { .. }
                 | Command::PruneShardGroups
@@ -469,6 +492,18 @@ pub enum Rejection {
     /// There is no such member, or it lacks the role.
     #[error("node not found")]
     NodeNotFound,
+    /// Who is to come holds databases of names that are taken.
+    #[error(
+        "the cluster has databases that this data node holds as well: {0}; drop them on one of the two, or copy them to \
+         databases of other names first, and add it again"
+    )]
+    DatabasesTaken(String),
+    /// Ids that were chosen have been given to others meanwhile.
+    #[error("ids were given to others meanwhile")]
+    IdsTaken,
+    /// What a node would bring along does not fit.
+    #[error("{0}")]
+    NotBrought(String),
     /// Owners are needed and there is no active data node.
     #[error("at least one node required")]
     NodesRequired,

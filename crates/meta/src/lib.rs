@@ -6,7 +6,7 @@
 //!
 //! In reading order: `data` (the records), `command` (what can be asked for), `apply` (what it does), `placement` (who
 //! owns a new shard), `span` (which time a new group covers), `lookup` (reading), `permission`, `rule` and `rights` (who
-//! may do what), `validate` (what always holds), `codec` (bytes), `published` (the bytes of the reference), `digest` (one
+//! may do what), `holdings` (what a node by itself can bring into a cluster), `validate` (what always holds), `codec` (bytes), `published` (the bytes of the reference), `digest` (one
 //! number for a state), `history` (the last changes, for copies that follow), `version` (such a copy).
 //!
 //! Invariants
@@ -27,6 +27,7 @@ pub mod rule;
 mod apply;
 mod digest;
 mod history;
+mod holdings;
 mod lookup;
 mod rights;
 mod shard_index;
@@ -41,6 +42,7 @@ pub use data::{
 };
 pub use digest::Digest;
 pub use history::{Change, Changes, History, Known};
+pub use holdings::{Holdings, Numbered};
 pub use lookup::ShardPlace;
 pub use permission::{Permission, Permissions};
 pub use rights::{Rights, Who};

@@ -74,6 +74,11 @@ impl Data {
         self.shard_id_max
     }
 
+    /// The largest id that a shard group ever had.
+    pub fn shard_group_id_max(&self) -> ShardGroupId {
+        self.shard_group_id_max
+    }
+
     /// The databases, in order of creation.
     pub fn databases(&self) -> &[Arc<Database>] {
         &self.databases

@@ -134,7 +134,11 @@ pub(super) fn check_duration(duration: Duration) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_attributes(duration: Duration, shard_group_duration: Duration, replica_n: u32) -> Result<(), Rejection> {
+pub(super) fn check_attributes(
+    duration: Duration,
+    shard_group_duration: Duration,
+    replica_n: u32,
+) -> Result<(), Rejection> {
     check_duration(duration)?;
     if replica_n == 0 {
         return Err(Rejection::ReplicationTooLow);

@@ -138,6 +138,7 @@ fn owners(group: &ShardGroup) -> Vec<Vec<u64>> {
     group.shards.iter().map(|shard| shard.owners.iter().map(|owner| owner.node.0).collect()).collect()
 }
 
+mod bring;
 mod databases;
 mod definitions;
 mod groups;

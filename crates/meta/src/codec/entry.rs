@@ -1,15 +1,17 @@
 //! Commands, entries of the log (a command with the facts of its leader) and outcomes as bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{MetaIndex, NodeId, ShardGroupId, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::rights::{PermissionBytes, RuleBytes, permission_bytes, permission_of, permissions_of, rule_bytes, rule_of};
+use super::snapshot::{DatabaseBytes, database_bytes, database_of};
 use super::{CodecError, from_bytes, halves, to_bytes, whole};
 use crate::command::{Command, LeaderFacts, PolicySpec, PolicyUpdate, Rejection, Reply};
-use crate::data::{Incarnation, Privilege, SubscriptionMode};
+use crate::data::{Data, Incarnation, Privilege, SubscriptionMode};
 
 /// Writes a command, to be sent to the leader.
 pub fn encode_command(command: &Command) -> Vec<u8> {
@@ -91,6 +93,7 @@ enum ResultBytes {
 enum CommandBytes {
     CreateMetaNode { incarnation: (u64, u64), http_addr: String, tcp_addr: String },
     CreateDataNode { incarnation: (u64, u64), http_addr: String, tcp_addr: String, passive: bool },
+    BringDataNode(BringBytes),
     UpdateMetaNode { id: u64, http_addr: String, tcp_addr: String },
     UpdateDataNode { id: u64, http_addr: String, tcp_addr: String, incarnation: Option<(u64, u64)> },
     DeleteMetaNode { id: u64 },
@@ -136,6 +139,16 @@ enum CommandBytes {
     PurgeDirectory {},
     Recover { recovery: u64, members: Vec<u64>, nodes: u64, others: u64 },
     ChangeLabels { node: u64, set: BTreeMap<String, String>, remove: Vec<String> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct BringBytes {
+    cluster_id: u64,
+    incarnation: (u64, u64),
+    http_addr: String,
+    tcp_addr: String,
+    passive: bool,
+    databases: Vec<DatabaseBytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,6 +203,9 @@ enum RejectionBytes {
     NodeNotFound {},
     NodesRequired {},
     FinalNode {},
+    DatabasesTaken { names: String },
+    IdsTaken {},
+    NotBrought { text: String },
     DatabaseNotFound { name: String },
     InvalidName {},
     NameTooLong {},
@@ -230,6 +246,12 @@ fn command_bytes(command: &Command) -> CommandBytes {
         }
         Command::CreateDataNode { incarnation, http_addr, tcp_addr, passive } => {
             CommandBytes::CreateDataNode { incarnation: halves(incarnation.0), http_addr, tcp_addr, passive }
+        }
+        Command::BringDataNode { cluster_id, incarnation, http_addr, tcp_addr, passive, databases } => {
+            // Owners are written with their incarnations: of the nodes that they name nothing is known here.
+            let (incarnation, nobody) = (halves(incarnation.0), Data::default());
+            let databases = databases.iter().map(|database| database_bytes(&nobody, database)).collect();
+            CommandBytes::BringDataNode(BringBytes { cluster_id, incarnation, http_addr, tcp_addr, passive, databases })
         }
         Command::UpdateMetaNode { id, http_addr, tcp_addr } => {
             CommandBytes::UpdateMetaNode { id: id.0, http_addr, tcp_addr }
@@ -328,6 +350,18 @@ fn command_of(bytes: CommandBytes) -> Result<Command, CodecError> {
         }
         CommandBytes::CreateDataNode { incarnation, http_addr, tcp_addr, passive } => {
             Command::CreateDataNode { incarnation: Incarnation(whole(incarnation)), http_addr, tcp_addr, passive }
+        }
+        CommandBytes::BringDataNode(BringBytes {
+            cluster_id,
+            incarnation,
+            http_addr,
+            tcp_addr,
+            passive,
+            databases,
+        }) => {
+            let databases = databases.into_iter().map(|database| database_of(&[], database).map(Arc::new));
+            let (incarnation, databases) = (Incarnation(whole(incarnation)), databases.collect::<Result<_, _>>()?);
+            Command::BringDataNode { cluster_id, incarnation, http_addr, tcp_addr, passive, databases }
         }
         CommandBytes::UpdateMetaNode { id, http_addr, tcp_addr } => {
             Command::UpdateMetaNode { id: NodeId(id), http_addr, tcp_addr }
@@ -511,6 +545,9 @@ fn rejection_bytes(rejection: &Rejection) -> RejectionBytes {
         Rejection::NodeNotFound => RejectionBytes::NodeNotFound {},
         Rejection::NodesRequired => RejectionBytes::NodesRequired {},
         Rejection::FinalNode => RejectionBytes::FinalNode {},
+        Rejection::DatabasesTaken(names) => RejectionBytes::DatabasesTaken { names },
+        Rejection::IdsTaken => RejectionBytes::IdsTaken {},
+        Rejection::NotBrought(text) => RejectionBytes::NotBrought { text },
         Rejection::DatabaseNotFound(name) => RejectionBytes::DatabaseNotFound { name },
         Rejection::InvalidName => RejectionBytes::InvalidName {},
         Rejection::NameTooLong => RejectionBytes::NameTooLong {},
@@ -553,6 +590,9 @@ fn rejection_of(bytes: RejectionBytes) -> Result<Rejection, CodecError> {
         RejectionBytes::NodeNotFound {} => Rejection::NodeNotFound,
         RejectionBytes::NodesRequired {} => Rejection::NodesRequired,
         RejectionBytes::FinalNode {} => Rejection::FinalNode,
+        RejectionBytes::DatabasesTaken { names } => Rejection::DatabasesTaken(names),
+        RejectionBytes::IdsTaken {} => Rejection::IdsTaken,
+        RejectionBytes::NotBrought { text } => Rejection::NotBrought(text),
         RejectionBytes::DatabaseNotFound { name } => Rejection::DatabaseNotFound(name),
         RejectionBytes::InvalidName {} => Rejection::InvalidName,
         RejectionBytes::NameTooLong {} => Rejection::NameTooLong,

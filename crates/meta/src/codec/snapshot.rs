@@ -139,7 +139,7 @@ struct DataRoleBytes {
 }
 
 #[derive(Serialize, Deserialize)]
-struct DatabaseBytes {
+pub(super) struct DatabaseBytes {
     id: u64,
     name: String,
     #[serde(default)]
@@ -268,7 +268,7 @@ fn node_of(bytes: NodeBytes) -> Node {
     }
 }
 
-fn database_bytes(data: &Data, database: &Database) -> DatabaseBytes {
+pub(super) fn database_bytes(data: &Data, database: &Database) -> DatabaseBytes {
     let query =
         |query: &Arc<ContinuousQuery>| ContinuousQueryBytes { name: query.name.clone(), query: query.query.clone() };
     DatabaseBytes {
@@ -280,7 +280,7 @@ fn database_bytes(data: &Data, database: &Database) -> DatabaseBytes {
     }
 }
 
-fn database_of(nodes: &[Arc<Node>], bytes: DatabaseBytes) -> Result<Database, CodecError> {
+pub(super) fn database_of(nodes: &[Arc<Node>], bytes: DatabaseBytes) -> Result<Database, CodecError> {
     let policies = bytes.policies.into_iter().map(|policy| policy_of(nodes, policy).map(Arc::new));
     let query = |bytes: ContinuousQueryBytes| Arc::new(ContinuousQuery { name: bytes.name, query: bytes.query });
     Ok(Database {

@@ -1,5 +1,6 @@
 //! Random commands in a small world, so that they often meet.
 
+use model::ShardGroupId;
 use proptest::prelude::*;
 
 use super::*;
@@ -122,6 +123,7 @@ fn command() -> impl Strategy<Value = Command> {
             database,
             privilege: Privilege::from_bits(bits).expect("two bits"),
         }),
+        2 => bring(),
         4 => right(),
         1 => (id(), name(), name()).prop_map(|(node, key, other)| Command::ChangeLabels {
             node,
@@ -129,6 +131,34 @@ fn command() -> impl Strategy<Value = Command> {
             remove: vec![other],
         }),
     ]
+}
+
+/// A node that was alone, with a few groups under ids that may fit.
+fn bring() -> impl Strategy<Value = Command> {
+    (0u64..12, 0u64..40, name(), any::<bool>(), 5u128..8).prop_map(
+        |(groups, shards, database, passive, incarnation)| {
+            let mut alone = Data::default();
+            let facts = LeaderFacts { now: Timestamp(0), random: 9, shard_groups_max: 0 };
+            let instants = vec![Timestamp(0), Timestamp(90 * 24 * 3_600 * S)];
+            let commands = [
+                create_data_node(9, 5),
+                create_database(&database),
+                Command::CreateShardGroups { database, policy: "autogen".to_owned(), instants },
+            ];
+            for (index, command) in (1..).zip(&commands) {
+                // Some names are none.
+                let _ = alone.apply(MetaIndex(index), &facts, command);
+            }
+            Command::BringDataNode {
+                cluster_id: 5,
+                incarnation: Incarnation(incarnation),
+                http_addr: "host9:8086".to_owned(),
+                tcp_addr: "host9:8088".to_owned(),
+                passive,
+                databases: alone.holdings(NodeId(1)).numbered(ShardGroupId(groups), ShardId(shards)).databases,
+            }
+        },
+    )
 }
 
 fn permissions() -> impl Strategy<Value = PermissionMap> {
