@@ -13,7 +13,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use config::DataNodeConfig;
-use env::Env;
+use env::{Env, Fs};
 use http::{HeaderMap, StatusCode};
 use login::Logins;
 use meta::Incarnation;
@@ -65,6 +65,8 @@ pub(crate) struct Directory {
     pub(crate) store: Option<Arc<Store>>,
     /// Checks the passwords of its clients.
     pub(crate) logins: Arc<Logins>,
+    /// How many databases it holds, if it stood alone and waits to be brought into a cluster.
+    pub(crate) brings: Option<usize>,
 }
 
 /// What the calls are answered from.
@@ -80,6 +82,7 @@ struct Door {
     store: Option<Arc<Store>>,
     logins: Arc<Logins>,
     clients_log_in: bool,
+    brings: Option<usize>,
     cold_after: Duration,
     calls: mpsc::Sender<Call>,
     left: watch::Sender<bool>,
@@ -107,6 +110,7 @@ pub(crate) fn open(
         store: directory.store,
         logins: directory.logins,
         clients_log_in: config.http_auth,
+        brings: directory.brings,
         cold_after: config.cold_after,
         calls,
         left: left.clone(),
@@ -139,11 +143,9 @@ pub(crate) fn open(
 
 impl Door {
     fn status(&self) -> Response {
-        let data = self.meta.data();
-        let members = data.meta_nodes().filter_map(|node| node.meta.as_ref().map(|role| role.http_addr.clone()));
-        let members: Vec<String> = members.collect();
+        let members = servers(&self.meta);
         let host = self.addresses.rpc.rsplit_once(':').map_or(self.addresses.rpc.as_str(), |(host, _)| host);
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "nodeType": "data",
             "hostname": host,
             "tcpBind": self.addresses.rpc,
@@ -153,6 +155,9 @@ impl Door {
             "metaAddrs": members,
             "incarnation": self.incarnation.to_string(),
         });
+        if let Some(databases) = self.brings {
+            document["databases"] = serde_json::json!(databases);
+        }
         json(StatusCode::OK, &document)
     }
 
@@ -254,6 +259,10 @@ impl Door {
         if !is_meant {
             return refusal(StatusCode::BAD_REQUEST, "this is another node");
         }
+        if self.brings.is_some() {
+            let why = "this data node does not know yet whether the cluster has taken it, and keeps what it holds: add it again";
+            return refusal(StatusCode::CONFLICT, why);
+        }
         if self.has_meta_role {
             let why = "the node was removed as a data node; it is a meta node, too, and keeps its files until it is \
                        started with [data] enabled = false";
@@ -342,16 +351,7 @@ pub(crate) async fn finish_leaving(env: &Env, config: &DataNodeConfig) -> anyhow
     let dirs = [config.data_dir.clone(), config.handoff_dir.clone()];
     let emptying = move || {
         // The directories stay: each may be the root of a disk.
-        for dir in &dirs {
-            if !fs.exists(dir)? {
-                continue;
-            }
-            for entry in fs.list(dir)? {
-                let path = dir.join(&entry.name);
-                if entry.is_dir { fs.remove_dir_all(&path)? } else { fs.remove_file(&path)? }
-            }
-            fs.sync_dir(dir)?;
-        }
+        dirs.iter().try_for_each(|dir| empty(&*fs, dir))?;
         for file in [crate::node::CLIENT_FILE, crate::node::CLIENT_CHANGES, CLIENT_JSON] {
             let path = meta_dir.join(file);
             if fs.exists(&path)? {
@@ -363,6 +363,18 @@ pub(crate) async fn finish_leaving(env: &Env, config: &DataNodeConfig) -> anyhow
     env.blocking(emptying).await.context("empty the directories of a node that has left")?;
     identity::clear(env, &config.meta_dir, Files::NODE, false).await?;
     Ok(())
+}
+
+/// Removes all that lies in a directory, durably.
+pub(crate) fn empty(fs: &dyn Fs, dir: &Path) -> std::io::Result<()> {
+    if !fs.exists(dir)? {
+        return Ok(());
+    }
+    for entry in fs.list(dir)? {
+        let path = dir.join(&entry.name);
+        if entry.is_dir { fs.remove_dir_all(&path)? } else { fs.remove_file(&path)? }
+    }
+    fs.sync_dir(dir)
 }
 
 /// Keeps `client.json` in step with the metadata, for ever.

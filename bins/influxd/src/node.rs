@@ -26,7 +26,7 @@ use meta::{Command, Data, Incarnation};
 use meta_client::{MetaClient, MetaLink};
 use meta_node::identity::{self, Files};
 use meta_node::{DataAddresses, MetaConfig, MetaNode, Timeouts};
-use model::NodeId;
+use model::{MetaIndex, NodeId};
 use rpc::{Channels, ClusterAuth};
 use storage::{Store, StoreConfig};
 use telemetry::Metrics;
@@ -40,7 +40,7 @@ use crate::meta_endpoint::{LocalMeta, RaftOverRpc};
 use crate::program::Ended;
 use crate::services::{NodeStatus, Queries, Writes};
 use crate::tls::NodeTls;
-use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION, meta_only};
+use crate::{CLUSTER_VERSION, COMPATIBLE_VERSION, arrival, meta_only};
 
 /// Entries of the Raft log between two snapshots.
 pub(crate) const SNAPSHOT_ENTRIES: u64 = 1_000;
@@ -80,7 +80,7 @@ pub struct Node {
 
 /// What the mode of a configuration means here.
 #[derive(Clone, Debug)]
-struct Roles {
+pub(crate) struct Roles {
     join: Vec<String>,
     meta: bool,
     data: bool,
@@ -93,7 +93,7 @@ struct Roles {
 pub(crate) struct Addresses {
     pub(crate) http: String,
     pub(crate) rpc: String,
-    meta_http: String,
+    pub(crate) meta_http: String,
 }
 
 impl Node {
@@ -122,12 +122,13 @@ impl Node {
     ) -> anyhow::Result<Node> {
         let started = env.now();
         membership::finish_leaving(&env, &config).await?;
-        let roles = roles(&env, &config).await?;
         let addresses = Addresses {
             http: config.advertised(&config.http_bind),
             rpc: config.advertised(&config.rpc_bind),
             meta_http: config.advertised(&config.meta_http_bind),
         };
+        let arrived = arrival::settle(&env, &config, &tls, &addresses).await?;
+        let roles = roles(&env, &config).await?;
         let metrics = Metrics::new();
         tls.stats.register(&metrics);
         if let Some(file) = &access_file {
@@ -176,7 +177,7 @@ impl Node {
         };
         let logins = Logins::with(env.clone(), config.password_hash, crate::auth::directory(&env), &metrics);
         let (has_meta_role, store_of, logins_of) = (meta_node.is_some(), store.clone(), Arc::clone(&logins));
-        let directory = Directory { incarnation, has_meta_role, store: store_of, logins: logins_of };
+        let directory = Directory { incarnation, has_meta_role, store: store_of, logins: logins_of, brings: None };
         let (routes, mut membership) = membership::open(&env, &config, &addresses, &meta, directory, &auth);
         let mut app = rpc::server::routes(server.clone(), auth.clone()).merge(routes);
         if config.cluster_tracing {
@@ -190,14 +191,18 @@ impl Node {
             background.push(serve(&env, tls::Listener::new(listener, tls.admin.clone()), app, &stopped));
         }
 
-        let mut added = None;
+        let known_from = arrived.as_ref().map_or(MetaIndex(1), |arrived| arrived.index);
+        let mut added = arrived.and_then(|arrived| arrived.whom);
         let id = match roles.waits {
             true => {
                 let (id, whom) = wait_to_be_added(&tls, &config, &addresses, &mut membership, &meta, &auth).await?;
                 added = Some(whom);
                 id
             }
-            false => become_member(&tls, &config, &roles, &addresses, meta_node.as_ref(), &meta, &auth).await?,
+            false => {
+                let members = Members { known_from, meta_node: meta_node.as_ref(), meta: &meta };
+                become_member(&tls, &config, &roles, &addresses, members, &auth).await?
+            }
         };
         auth.belongs_to(meta.data().cluster_id(), id.0);
         background.push(env.spawn(Arc::clone(&meta).run()));
@@ -359,6 +364,9 @@ async fn roles(env: &Env, config: &DataNodeConfig) -> anyhow::Result<Roles> {
 }
 
 impl Roles {
+    /// Those of a data node.
+    pub(crate) const DATA: Roles = Roles { join: Vec::new(), meta: false, data: true, waits: false };
+
     /// Whether it was not started to join, but is or was added.
     fn is_added(&self) -> bool {
         self.join.is_empty() && !self.meta
@@ -367,7 +375,7 @@ impl Roles {
 
 /// Looks at everything that is there before anything is opened for writing: a directory of another program, or a file of
 /// a later release, leaves all of them as they were.
-async fn check_directories(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<()> {
+pub(crate) async fn check_directories(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<()> {
     let (copy, meta_dir) = (env.clone(), config.meta_dir.clone());
     let data_dir = roles.data.then(|| config.data_dir.clone());
     let handoff_dir = config.handoff_enabled.then(|| config.handoff_dir.clone());
@@ -386,7 +394,11 @@ async fn check_directories(env: &Env, config: &DataNodeConfig, roles: &Roles) ->
 }
 
 /// Keeps a second node that holds shards off the metadata directory.
-async fn lock_metadata(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<Option<Box<dyn DirLock>>> {
+pub(crate) async fn lock_metadata(
+    env: &Env,
+    config: &DataNodeConfig,
+    roles: &Roles,
+) -> anyhow::Result<Option<Box<dyn DirLock>>> {
     if !roles.data {
         return Ok(None);
     }
@@ -402,7 +414,11 @@ async fn lock_metadata(env: &Env, config: &DataNodeConfig, roles: &Roles) -> any
     }
 }
 
-async fn open_store(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<Option<Arc<Store>>> {
+pub(crate) async fn open_store(
+    env: &Env,
+    config: &DataNodeConfig,
+    roles: &Roles,
+) -> anyhow::Result<Option<Arc<Store>>> {
     if !roles.data {
         return Ok(None);
     }
@@ -547,23 +563,31 @@ async fn wait_to_be_added(
     Ok((member.id, whom))
 }
 
+/// What tells a node who the members are.
+struct Members<'a> {
+    meta_node: Option<&'a MetaNode>,
+    meta: &'a Arc<MetaClient>,
+    /// Metadata that is older does not know this node.
+    known_from: MetaIndex,
+}
+
 /// Makes the node a member, or takes up the membership that its directory has. Returns its number.
 async fn become_member(
     tls: &NodeTls,
     config: &DataNodeConfig,
     roles: &Roles,
     addresses: &Addresses,
-    meta_node: Option<&MetaNode>,
-    meta: &Arc<MetaClient>,
+    members: Members<'_>,
     auth: &ClusterAuth,
 ) -> anyhow::Result<NodeId> {
+    let Members { meta_node, meta, known_from } = members;
     let data = roles.data.then(|| DataAddresses {
         http_addr: addresses.http.clone(),
         tcp_addr: addresses.rpc.clone(),
         passive: false,
     });
     let Some(node) = meta_node else {
-        return join_as_data(&tls.to_meta, auth, config, roles, data, meta).await;
+        return join_as_data(&tls.to_meta, auth, config, roles, data, (meta, known_from)).await;
     };
     if let Some(id) = node.id() {
         if !roles.join.is_empty() {
@@ -574,6 +598,15 @@ async fn become_member(
         return Ok(id);
     }
     if roles.join.is_empty() {
+        if let Some(member) = identity::load_member(tls.to_meta.env(), &config.meta_dir, Files::NODE).await? {
+            // By itself it would be another cluster, over the same points.
+            return Err(anyhow!(
+                "{} is that of data node {} of a cluster, which is no meta node: set [meta] enabled = false, or give -join to \
+                 make it one as well",
+                config.meta_dir.display(),
+                member.id
+            ));
+        }
         let id = node.bootstrap().await?;
         tracing::info!(node = id.0, "this node is the first of a new cluster");
         meta.install(node.data()).await;
@@ -590,13 +623,13 @@ async fn join_as_data(
     config: &DataNodeConfig,
     roles: &Roles,
     data: Option<DataAddresses>,
-    meta: &Arc<MetaClient>,
+    (meta, known_from): (&Arc<MetaClient>, MetaIndex),
 ) -> anyhow::Result<NodeId> {
     let data = data.ok_or_else(|| anyhow!("either Meta, Data, or both must be enabled"))?;
     let member = meta_node::join::join_data(to_meta, auth, &config.meta_dir, &roles.join, data).await?;
     if meta.data().node(member.id).is_none() {
         let peers = if member.meta_servers.is_empty() { &roles.join } else { &member.meta_servers };
-        meta.install(meta_node::join::fetch_data(to_meta, auth, peers, model::MetaIndex(1)).await).await;
+        meta.install(meta_node::join::fetch_data(to_meta, auth, peers, known_from).await).await;
     }
     Ok(member.id)
 }

@@ -2,6 +2,9 @@
 //!
 //! Addresses are 127.21.<test>.<node>; operators' calls go to the admin API, as `influxd-ctl` makes them.
 
+#[path = "enterprise/alone.rs"]
+mod alone;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -35,7 +35,7 @@ use crate::snapshot::Disk;
 
 pub use link::{BoxFuture, LinkError, MetaLink, News, Proposed};
 pub use propose::ProposeError;
-pub use snapshot::{OpenError, check};
+pub use snapshot::{OpenError, check, load};
 
 /// How long one question for newer metadata waits at the service. When nothing came, the leader is asked: the member that
 /// we wait at may be cut off from it, and a copy must not be older than 2 s while a leader can be reached.

@@ -69,8 +69,11 @@ pub fn check(env: &Env, file: &Path) -> Result<(), OpenError> {
     load(env, file).map(drop)
 }
 
-/// The copy in `file`; `None` when there is no file.
-pub(crate) fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
+/// The copy in `file`; `None` when there is no file. Reads only.
+///
+/// # Errors
+/// As for [`crate::MetaClient::open`].
+pub fn load(env: &Env, file: &Path) -> Result<Option<Data>, OpenError> {
     let io = |source| OpenError::Io { path: file.to_owned(), source };
     if !env.fs().exists(file).map_err(io)? {
         return Ok(None);

@@ -42,6 +42,15 @@ pub(crate) enum JoinRefusal {
     /// It is a member, but does not vote yet.
     #[error("raft: {0}")]
     Membership(#[from] MembershipError),
+    /// It chose the numbers of its shards for another cluster.
+    #[error(
+        "this data node was to be added to cluster {0}, and that may have happened: add it there, or, where nobody lists it, \
+         remove the file arrival.json from its metadata directory"
+    )]
+    Elsewhere(String),
+    /// What is asked cannot be read.
+    #[error("{0}")]
+    Malformed(String),
     /// Something that may pass.
     #[error("{0}")]
     Failed(String),
@@ -69,6 +78,11 @@ impl MetaNode {
             Stage::Promote => self.admit_voter(&running, &data, &request).await?,
             Stage::Update => self.move_member(&data, &request).await?,
         };
+        self.join_answer(id)
+    }
+
+    /// What a member is told that came in as `id`.
+    pub(crate) fn join_answer(&self, id: NodeId) -> Result<JoinAnswer, JoinRefusal> {
         let data = self.data();
         let member = self.member().ok_or(JoinRefusal::Unjoined)?;
         Ok(JoinAnswer {
@@ -126,7 +140,7 @@ impl MetaNode {
 
     /// Registering under an address that is known takes the role from whoever had it: that is how a wiped node comes
     /// back. But a member that still runs there must not be thrown out by one that merely has no host name of its own.
-    async fn refuse_addresses_in_use(&self, data: &Data, request: &JoinRequest) -> Result<(), JoinRefusal> {
+    pub(crate) async fn refuse_addresses_in_use(&self, data: &Data, request: &JoinRequest) -> Result<(), JoinRefusal> {
         for node in data.nodes().iter().filter(|node| node.incarnation != request.incarnation) {
             for (address, port, ask_at) in claimed(node, request) {
                 let alive = Some(node.id) == self.id() || self.is_alive(port, ask_at, node.incarnation).await;

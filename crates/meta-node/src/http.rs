@@ -37,7 +37,8 @@ use self::reply::{Reply, request_id};
 use self::trace::Trace;
 use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
-use crate::join::JoinRequest;
+use crate::arrival;
+use crate::join::{JoinAnswer, JoinRequest};
 use crate::node::{MetaNode, Port};
 
 /// Largest request body, in bytes.
@@ -364,7 +365,21 @@ impl Admin {
             Ok(request) => request,
             Err(why) => return Reply::error(StatusCode::BAD_REQUEST, &format!("bad join request: {why}")),
         };
-        match self.node.admit(request).await {
+        self.admitted(self.node.admit(request).await, uri)
+    }
+
+    /// A node that was alone comes with what it holds; see [`crate::arrival`].
+    async fn bring(&self, body: &[u8], uri: &http::Uri) -> Reply {
+        match self.node.bring(body).await {
+            Err(JoinRefusal::Rejected(rejection)) => {
+                Reply::json_with(StatusCode::BAD_REQUEST, &arrival::rejected(&rejection))
+            }
+            answer => self.admitted(answer, uri),
+        }
+    }
+
+    fn admitted(&self, answer: Result<JoinAnswer, JoinRefusal>, uri: &http::Uri) -> Reply {
+        match answer {
             Ok(answer) => Reply::json_bytes(answer.to_json()),
             Err(JoinRefusal::Unjoined) => Reply::unjoined(),
             Err(JoinRefusal::NotLeader(leader)) if !leader.http_addr.is_empty() => {
@@ -390,9 +405,9 @@ fn status_of(refusal: &JoinRefusal) -> StatusCode {
         | JoinRefusal::NoLeader
         | JoinRefusal::Membership(_)
         | JoinRefusal::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
-        JoinRefusal::AddressInUse { .. } => StatusCode::CONFLICT,
+        JoinRefusal::AddressInUse { .. } | JoinRefusal::Elsewhere(_) => StatusCode::CONFLICT,
         JoinRefusal::NotMember(_) => StatusCode::NOT_FOUND,
-        JoinRefusal::Rejected(_) => StatusCode::BAD_REQUEST,
+        JoinRefusal::Rejected(_) | JoinRefusal::Malformed(_) => StatusCode::BAD_REQUEST,
     }
 }
 

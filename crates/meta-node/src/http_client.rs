@@ -41,6 +41,8 @@ pub(crate) enum Sent {
     Json(Bytes),
     /// Pairs as in a URL.
     Form(Bytes),
+    /// Bytes of our own.
+    Bytes(Bytes),
 }
 
 /// Sends a request to `address` and follows redirects; all of them with TLS or all without, as `dialer` has it. Without a
@@ -88,6 +90,7 @@ async fn exchange(
     let (method, kind) = match &body {
         Some(Sent::Json(_)) => post("application/json"),
         Some(Sent::Form(_)) => post("application/x-www-form-urlencoded"),
+        Some(Sent::Bytes(_)) => post("application/octet-stream"),
         None => (Method::GET, None),
     };
     request = request.method(method);
@@ -98,7 +101,7 @@ async fn exchange(
         request = request.header(header::CONTENT_TYPE, kind);
     }
     let body = match body {
-        Some(Sent::Json(bytes) | Sent::Form(bytes)) => bytes,
+        Some(Sent::Json(bytes) | Sent::Form(bytes) | Sent::Bytes(bytes)) => bytes,
         None => Bytes::new(),
     };
     let request = request.body(Full::new(body)).map_err(|error| broken(&error))?;

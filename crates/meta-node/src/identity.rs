@@ -20,6 +20,8 @@ use crate::snapshots;
 
 const WHAT: &str = "metadata";
 pub(crate) const SNAPSHOTS: &str = "snapshots";
+/// What directories are called that have the Raft log of a cluster that the node was by itself; its id follows.
+const FORMER: &str = "former-";
 pub(crate) const LOCK: &str = "meta.lock";
 pub(crate) const LOG: &str = "raft.db";
 /// Raft addresses of the members, for operators; see [`crate::node`].
@@ -109,7 +111,7 @@ fn is_zero(number: &u64) -> bool {
 
 /// What may lie in a metadata directory before it has an incarnation: what meta nodes and data nodes keep there, who may
 /// share it, and what is on its way to replace it.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     Files::NODE.incarnation,
     Files::NODE.member,
     Files::META_ONLY.incarnation,
@@ -120,6 +122,7 @@ const NAMES: [&str; 10] = [
     "client.meta",
     "client.changes",
     "client.lock",
+    crate::arrival::FILE,
 ];
 
 /// Whether a node may use the metadata directory `dir`: it is new, or an earlier start made it. Reads only.
@@ -133,7 +136,7 @@ pub fn check(env: &Env, dir: &Path) -> Result<(), DirError> {
     if !has(Files::NODE.incarnation)? && !has(Files::META_ONLY.incarnation)? {
         let stranger = |entry: &DirEntry| {
             let is_ours = match entry.is_dir {
-                true => entry.name == SNAPSHOTS,
+                true => entry.name == SNAPSHOTS || entry.name.starts_with(FORMER),
                 false => NAMES.contains(&entry.name.strip_suffix(".new").unwrap_or(&entry.name)),
             };
             Ok((!is_ours).then(|| entry.name.clone()))
@@ -278,6 +281,27 @@ pub async fn clear(env: &Env, dir: &Path, files: Files, with_raft: bool) -> io::
             fs.sync_dir(&dir)?;
         }
         Ok(())
+    })
+    .await
+}
+
+/// Sets the Raft log, the snapshots and the copy of the metadata of `cluster` aside, which the directory was by itself
+/// before it came into another one. Repeated after a crash it goes on where it was.
+///
+/// # Errors
+/// The disk's.
+pub async fn set_aside(env: &Env, dir: &Path, cluster: u64) -> io::Result<()> {
+    let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
+    env.blocking(move || {
+        let former = dir.join(format!("{FORMER}{}", format_cluster_id(cluster)));
+        fs.create_dir_durable(&former)?;
+        for name in [LOG, PEERS, SNAPSHOTS, "client.meta", "client.changes"] {
+            if fs.exists(&dir.join(name))? {
+                fs.rename(&dir.join(name), &former.join(name))?;
+            }
+        }
+        fs.sync_dir(&former)?;
+        fs.sync_dir(&dir)
     })
     .await
 }

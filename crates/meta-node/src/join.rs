@@ -224,7 +224,7 @@ impl JoinAnswer {
         serde_json::to_vec(&json).expect("plain values")
     }
 
-    fn from_json(bytes: &[u8]) -> Option<JoinAnswer> {
+    pub(crate) fn from_json(bytes: &[u8]) -> Option<JoinAnswer> {
         let json: AnswerJson = serde_json::from_slice(bytes).ok()?;
         let cluster_id = parse_cluster_id(&json.cluster_id)?;
         Some(JoinAnswer {

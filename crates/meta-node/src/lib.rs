@@ -6,7 +6,8 @@
 //!
 //! In reading order: `config`, `identity` (who a directory is), `transport` (how Raft messages travel), `raft` (what
 //! openraft needs from us), `snapshots`, `node` (start, bootstrap, propose), `peers` (the list of members for operators),
-//! `membership` (who votes), `admission` (the leader's side of a join), `join` (the other side), `operate` (what operators
+//! `membership` (who votes), `admission` (the leader's side of a join), `join` (the other side), `arrival` (one that brings
+//! what it holds), `operate` (what operators
 //! ask for), `leases`, `announcements` and `gossip` (what nodes say of themselves), `http` (the admin API), `http_client`.
 //!
 //! Invariants
@@ -18,6 +19,7 @@
 //!
 //! Not here: what operators do with it later (users, copying shards); such calls answer 501.
 
+pub mod arrival;
 pub mod config;
 pub mod fuzzing;
 pub mod gossip;

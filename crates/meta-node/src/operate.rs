@@ -77,6 +77,8 @@ struct Status {
     leader: String,
     peers: Option<Vec<String>>,
     node_status: String,
+    /// How many databases a server holds that stood alone.
+    databases: u64,
 }
 
 /// What a node that waits is told.
@@ -339,6 +341,11 @@ impl MetaNode {
         }
         if !status.waits() {
             return Err(OperateError::Failed("already joined to cluster".to_owned()));
+        }
+        if status.databases > 0 {
+            return Err(OperateError::Invalid(format!(
+                "{new_addr} holds databases and cannot take the place of another data node; add it with influxd-ctl add-data"
+            )));
         }
         refuse_unreachable_names(&self.0.config.http_addr, &status.tcp_addr, Reach::Name)?;
         let passive = node.data.as_ref().is_some_and(|role| role.passive);

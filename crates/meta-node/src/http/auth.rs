@@ -35,8 +35,8 @@ fn demand(method: &str, path: &str) -> Demand {
         ("GET", "/show-shards" | "/copy-shard-status") => Demand::OneOf(&[ManageShard, Rebalance, CopyShard]),
         (
             _,
-            "/join" | "/leave" | "/remove" | "/enter" | "/announce" | "/add-data" | "/remove-data" | "/update-data"
-            | "/node-labels" | "/lease",
+            "/join" | "/bring" | "/leave" | "/remove" | "/enter" | "/announce" | "/add-data" | "/remove-data"
+            | "/update-data" | "/node-labels" | "/lease",
         ) => Demand::OneOf(&[AddRemoveNode]),
         (_, "/copy-shard" | "/kill-copy-shard") => Demand::OneOf(&[CopyShard, ManageShard]),
         (_, "/remove-shard" | "/truncate-shards") => Demand::OneOf(&[ManageShard, Rebalance]),

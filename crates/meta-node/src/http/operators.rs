@@ -32,6 +32,7 @@ impl Admin {
         let done = match uri.path() {
             "/join" if is_form(headers) => return Some(self.added(self.add_meta(&form()).await, uri)),
             "/join" => return Some(self.join(body, uri).await),
+            "/bring" => return Some(self.bring(body, uri).await),
             "/execute" => return Some(self.execute(body, uri).await),
             "/user" => return Some(self.change_user(body, uri).await),
             "/ldap/v1/config" => return Some(self.set_directory(body, uri).await),

@@ -39,8 +39,8 @@ const STATUS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// More nodes than a lost majority will have let in without those that are left.
 const SKIPPED_NODES: u64 = 100;
-/// More databases, shard groups, shards and rules than it will have made.
-const SKIPPED_OTHERS: u64 = 10_000;
+/// More databases, shard groups, shards and rules than it will have made, and than a node brings that stood alone.
+const SKIPPED_OTHERS: u64 = 50_000;
 
 /// What another member says of itself.
 #[derive(Debug, Default, Deserialize)]
