@@ -155,6 +155,9 @@ impl Door {
             "metaAddrs": members,
             "incarnation": self.incarnation.to_string(),
         });
+        if self.has_meta_role && self.meta.data().nodes().len() == 1 {
+            document["standsAlone"] = serde_json::json!(true);
+        }
         if let Some(databases) = self.brings {
             document["databases"] = serde_json::json!(databases);
         }

@@ -294,7 +294,10 @@ pub async fn ask(
                 taken.store(env, dir).await?;
                 return Ok((taken, answer.index));
             }
-            Err(BringError::Chosen) => Arrival::remove(env, dir).await?,
+            Err(BringError::Chosen) => {
+                tracing::info!("numbers of shards were given to others meanwhile, others are chosen");
+                Arrival::remove(env, dir).await?;
+            }
             Err(BringError::Refused(why)) => {
                 Arrival::remove(env, dir).await?;
                 return Err(ArrivalError::Refused(why));

@@ -79,6 +79,8 @@ struct Status {
     node_status: String,
     /// How many databases a server holds that stood alone.
     databases: u64,
+    /// It is a cluster by itself.
+    stands_alone: bool,
 }
 
 /// What a node that waits is told.
@@ -269,7 +271,13 @@ impl MetaNode {
             return Ok(node.id);
         }
         if !status.waits() {
-            return Err(OperateError::Failed("already joined to cluster".to_owned()));
+            let hint = match status.stands_alone {
+                true => {
+                    "; it is one by itself: to bring its databases along, start it with [meta] enabled = false first"
+                }
+                false => "",
+            };
+            return Err(OperateError::Failed(format!("already joined to cluster{hint}")));
         }
         if self.0.config.single_server && data.data_nodes().next().is_some() {
             return Err(single_server());

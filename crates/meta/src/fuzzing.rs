@@ -232,6 +232,32 @@ mod tests {
         }
     }
 
+    /// A node that was a cluster by itself comes with a database, and once more.
+    fn arrivals() -> Vec<Command> {
+        let facts = LeaderFacts { now: Timestamp(0), random: 9, shard_groups_max: 100 };
+        let create =
+            |name: &str| Command::CreateDatabase { name: name.into(), policy: Some(policy("week", 7)), explicit: true };
+        let mut alone = Data::default();
+        for (index, command) in (1..).zip([data_node(5), create("db"), groups(&[0, 20_000])]) {
+            alone.apply(MetaIndex(index), &facts, &command).expect("carried out");
+        }
+        let come = Command::BringDataNode {
+            cluster_id: 0x5eed,
+            incarnation: Incarnation(5),
+            http_addr: "n5:8086".into(),
+            tcp_addr: "n5:8088".into(),
+            passive: false,
+            databases: alone.holdings(NodeId(1)).numbered(ShardGroupId(0), ShardId(0)).databases,
+        };
+        let commands = vec![data_node(1), create("own"), come.clone(), come, groups(&[0, 40_000])];
+        let mut host = Data::default();
+        for (index, command) in (1..).zip(&commands) {
+            let facts = LeaderFacts { random: 0x5eed, ..facts };
+            host.apply(MetaIndex(index), &facts, command).expect("carried out");
+        }
+        commands
+    }
+
     /// Rights change in every way, and somebody comes first.
     fn rights() -> Vec<Command> {
         let (user, role) = (|| "ann".to_owned(), || "ops".to_owned());
@@ -319,6 +345,7 @@ mod tests {
     #[test]
     fn entries_keep_the_promises() {
         let made = [
+            ("arrivals", entries(&arrivals())),
             ("definitions", entries(&definitions())),
             ("members", entries(&members())),
             ("policies", entries(&policies())),
@@ -330,6 +357,7 @@ mod tests {
     #[test]
     fn changes_keep_the_promises() {
         let made = [
+            ("arrivals", entries(&arrivals())),
             ("definitions", entries(&definitions())),
             ("members", entries(&members())),
             ("policies", entries(&policies())),

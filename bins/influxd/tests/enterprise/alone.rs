@@ -159,6 +159,10 @@ fn a_server_whose_databases_the_cluster_has_stays_out_and_both_stay_as_they_are(
     let mut servers = servers(dir.path(), 41, 1)?;
     servers.start(0, &[])?;
     fill(&servers.nodes[0])?;
+    let (status, body) = add_server(&metas, &servers, 0)?;
+    let hint = "already joined to cluster; it is one by itself: to bring its databases along, start it with [meta] enabled = \
+                false first";
+    ensure!(status == 500 && body.contains(hint), "{status} {body}");
     let_wait(&mut servers, 0)?;
     let (status, body) = add_server(&metas, &servers, 0)?;
     let why = "the cluster has databases that this data node holds as well: d; drop them on one of the two, or copy them to \
@@ -300,5 +304,64 @@ fn a_server_that_stood_alone_is_the_first_of_a_cluster_when_another_joins_it() -
     let hosts = [servers.nodes[0].host.clone(), servers.nodes[1].host.clone()];
     all_have(&[&hosts[0], &hosts[1]], &[("d", 4), ("e", 4)])?;
     ensure!(servers.nodes[1].rows("", "SHOW USERS")?.len() == 1, "users are those of the cluster that it is");
+    Ok(())
+}
+
+#[test]
+fn servers_that_come_at_once_all_get_in() -> anyhow::Result<()> {
+    const SERVERS: u8 = 4;
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 44, 1, "")?;
+    let other = data_node(dir.path(), 44, 11, "")?;
+    add(&metas, &other)?;
+    let mut servers = servers(dir.path(), 44, SERVERS)?;
+    for index in 0..usize::from(SERVERS) {
+        servers.start(index, &[])?;
+        servers.nodes[index].query("", &format!("CREATE DATABASE d{index}"))?;
+        servers.nodes[index].write_ok(&format!("d{index}"), "", &points(3 + index as i64, WEEK))?;
+        let_wait(&mut servers, index)?;
+    }
+    let answers = std::thread::scope(|scope| {
+        let add = |index| add_server(&metas, &servers, index);
+        let adding: Vec<_> = (0..usize::from(SERVERS)).map(|index| scope.spawn(move || add(index))).collect();
+        adding.into_iter().map(|one| one.join().expect("no panic")).collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    ensure!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    let counts: Vec<(String, i64)> = (0..SERVERS).map(|index| (format!("d{index}"), 3 + i64::from(index))).collect();
+    let counts: Vec<(&str, i64)> = counts.iter().map(|(db, count)| (db.as_str(), *count)).collect();
+    let hosts: Vec<&str> = servers.nodes.iter().map(|node| node.host.as_str()).chain([other.host.as_str()]).collect();
+    all_have(&hosts, &counts)?;
+    Ok(())
+}
+
+#[test]
+fn a_server_that_stood_alone_proves_the_secret_of_the_cluster() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let metas = metas(dir.path(), 45, 1, SECRET)?;
+    let mut server = Node::new(dir.path(), 45, 11, Kind::Data, &format!("meta-{SECRET}"));
+    let file = server.dir.join("Data.conf");
+    let waiting = fs::read_to_string(&file)?;
+    let alone = format!("enabled = true\n  http-bind-address = \"{}\"", server.at(8091));
+    fs::write(&file, waiting.replace("enabled = false", &alone))?;
+    server.start()?;
+    server.is_back()?;
+    server.query("CREATE DATABASE d")?;
+    server.write(0, 5)?;
+    server.kill();
+    fs::write(&file, waiting.replace("a long pass phrase", "another pass phrase"))?;
+    server.start()?;
+    let (status, body) = operate(&metas, "/add-data", &format!("addr={}", server.at(8088)))?;
+    ensure!(status == 500 && body.contains("signature is invalid"), "{status} {body}");
+    // Nor is anybody else heard.
+    let enter = serde_json::json!({ "metaServers": [metas[0].at(8091)] }).to_string();
+    let answer = testkit::http::request("POST", &server.at(8088), "/enter", enter.as_bytes())?;
+    ensure!(answer.status == 401, "{} {}", answer.status, answer.body);
+    ensure!(server.status()?["nodeStatus"] == "disjoined" && !server.dir.join("meta/arrival.json").exists());
+    server.kill();
+    fs::write(&file, waiting)?;
+    server.start()?;
+    ensure!(add(&metas, &server)? == 2);
+    ensure!(server.count()? == 5);
+    ensure!(!server.log().contains("pass phrase"), "a secret is in the log");
     Ok(())
 }
