@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::Bytes;
+use cluster::ShardServer;
 use config::{DataNodeConfig, Mode};
 use env::Env;
 use login::Logins;
@@ -238,7 +239,9 @@ async fn wait(
     let (routes, mut membership) = membership::open(env, config, addresses, &meta, directory, &auth);
     let (stop, stopped) = watch::channel(false);
     let listener = node::listen(env, "[meta] bind-address", &config.rpc_bind).await?;
-    let mut serving = vec![node::serve(env, tls::Listener::new(listener, tls.cluster.clone()), routes, &stopped)];
+    // Calls of nodes that have heard of it before it has are told to come again.
+    let app = rpc::server::routes(ShardServer::new(env.clone(), None), auth.clone()).merge(routes);
+    let mut serving = vec![node::serve(env, tls::Listener::new(listener, tls.cluster.clone()), app, &stopped)];
     if config.http_enabled {
         let listener = node::listen(env, "[http] bind-address", &config.http_bind).await?;
         let listener = tls::Listener::new(listener, tls.clients.clone());
