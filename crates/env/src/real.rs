@@ -1,7 +1,7 @@
 //! The real world: the operating system's clock, files and random numbers.
 
 use std::fs;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ pub(crate) struct RealRng;
 
 impl Rng for RealRng {
     fn fill(&self, bytes: &mut [u8]) {
-        // Without random numbers no identity and no secret can be made; there is no way to go on.
-        let mut device = fs::File::open("/dev/urandom").expect("the operating system gives random numbers");
-        device.read_exact(bytes).expect("the operating system gives random numbers");
+        // A call, not a device: it needs no descriptor and works where there is no `/dev`. Without random numbers no identity
+        // and no secret can be made; there is no way to go on.
+        getrandom::fill(bytes).expect("the operating system gives random numbers");
     }
 }
 
