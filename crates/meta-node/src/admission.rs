@@ -36,6 +36,9 @@ pub(crate) enum JoinRefusal {
     /// It is not, or no longer, a member.
     #[error("node {0} of this directory is not a member of the cluster")]
     NotMember(NodeId),
+    /// It is about to be no member.
+    #[error("node {0} is being taken out of raft")]
+    Leaving(NodeId),
     /// The command broke a rule.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -76,7 +79,7 @@ impl MetaNode {
         let id = match request.stage {
             Stage::Register => self.register(&data, &request).await?,
             Stage::Promote => self.admit_voter(&running, &data, &request).await?,
-            Stage::Update => self.move_member(&data, &request).await?,
+            Stage::Update => self.move_member(&running, &data, &request).await?,
         };
         self.join_answer(id)
     }
@@ -119,14 +122,14 @@ impl MetaNode {
     }
 
     async fn admit_voter(&self, running: &Running, data: &Data, request: &JoinRequest) -> Result<NodeId, JoinRefusal> {
-        let node = member(data, request)?;
-        let meta = node.meta.as_ref().ok_or(JoinRefusal::NotMember(node.id))?;
+        let node = member(running, data, request)?;
+        let meta = node.meta.as_ref().ok_or_else(|| not_member(running, node.id))?;
         self.promote(running, node.id, &meta.tcp_addr).await?;
         Ok(node.id)
     }
 
-    async fn move_member(&self, data: &Data, request: &JoinRequest) -> Result<NodeId, JoinRefusal> {
-        let id = member(data, request)?.id;
+    async fn move_member(&self, running: &Running, data: &Data, request: &JoinRequest) -> Result<NodeId, JoinRefusal> {
+        let id = member(running, data, request)?.id;
         if let Some(meta) = &request.meta {
             let (http_addr, tcp_addr) = (meta.http_addr.clone(), meta.tcp_addr.clone());
             self.propose(&Command::UpdateMetaNode { id, http_addr, tcp_addr }).await?;
@@ -187,10 +190,20 @@ fn claimed<'a>(node: &'a Node, request: &JoinRequest) -> Vec<(&'a str, Port, &'a
     claimed
 }
 
-fn member<'a>(data: &'a Data, request: &JoinRequest) -> Result<&'a Node, JoinRefusal> {
+fn member<'a>(running: &Running, data: &'a Data, request: &JoinRequest) -> Result<&'a Node, JoinRefusal> {
     let id = request.id.ok_or_else(|| JoinRefusal::Failed("id is required".to_owned()))?;
-    let node = data.node(id).filter(|node| node.incarnation == request.incarnation);
-    node.map(|node| &**node).ok_or(JoinRefusal::NotMember(id))
+    match data.node(id) {
+        Some(node) if node.incarnation == request.incarnation => Ok(node),
+        Some(_) => Err(JoinRefusal::NotMember(id)),
+        None => Err(not_member(running, id)),
+    }
+}
+
+/// Who hears that it is no member empties its directory. While Raft has it yet, its vote may be needed to take it out.
+fn not_member(running: &Running, id: NodeId) -> JoinRefusal {
+    let metrics = running.raft.server_metrics();
+    let is_left = metrics.borrow().membership_config.membership().get_node(&id.0).is_none();
+    if is_left { JoinRefusal::NotMember(id) } else { JoinRefusal::Leaving(id) }
 }
 
 fn node_id(reply: Reply) -> Result<NodeId, JoinRefusal> {

@@ -404,6 +404,7 @@ fn status_of(refusal: &JoinRefusal) -> StatusCode {
         | JoinRefusal::NotLeader(_)
         | JoinRefusal::NoLeader
         | JoinRefusal::Membership(_)
+        | JoinRefusal::Leaving(_)
         | JoinRefusal::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
         JoinRefusal::AddressInUse { .. } | JoinRefusal::Elsewhere(_) => StatusCode::CONFLICT,
         JoinRefusal::NotMember(_) => StatusCode::NOT_FOUND,

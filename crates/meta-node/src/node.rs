@@ -9,12 +9,13 @@ mod tend;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::{DirLock, Env, TaskHandle};
+use env::{DirLock, Env, OpenMode, TaskHandle};
 use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, encode_snapshot};
 use meta::{Command, Data, History, Incarnation, LeaderFacts, Rejection, Reply};
 use model::{MetaIndex, NodeId, Timestamp};
@@ -149,7 +150,10 @@ pub enum StartError {
     Restore(#[from] RestoreError),
     /// `node.json` names a member that has had a log, and the log is not there. Under its old number the node could
     /// vote twice.
-    #[error("{dir}: {file} says that this is node {id}, but raft.db is missing; empty the directory and join again")]
+    #[error(
+        "{dir}: {file} says that this is node {id}, but raft.db is missing or empty; put it back, or empty the directory and \
+         join again"
+    )]
     LogMissing {
         /// The directory.
         dir: String,
@@ -300,7 +304,7 @@ impl MetaNode {
             _ => StartError::Disk(error),
         })?;
         let member = identity::load_member(&env, &config.dir, config.files).await?.filter(|member| member.meta);
-        let has_log = env.fs().exists(&config.dir.join(LOG))?;
+        let has_log = has_bytes(&env, &config.dir.join(LOG)).await?;
         let (dir, file) = (|| config.dir.display().to_string(), config.files.member);
         match &member {
             None if has_log => return Err(StartError::IdentityMissing { dir: dir(), file }),
@@ -835,7 +839,8 @@ impl MetaNode {
             let (fs, path) = (Arc::clone(env.fs()), path.clone());
             env.blocking(move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) }).await?;
         }
-        let log = LogStore::open(env, &path, lock, self.0.incarnation, id).await?.watched(config.witness.clone());
+        let log = LogStore::open(env, &path, lock, self.0.incarnation, id, member.raft_started).await?;
+        let log = log.watched(config.witness.clone());
         let snapshots = SnapshotDir::open(env, &config.dir.join(SNAPSHOTS)).await?;
         if member.raft_started {
             member = self.recover(member, &log, &snapshots).await?;
@@ -903,6 +908,12 @@ impl MetaNode {
         };
         config.validate().map_err(|error| StartError::Raft(error.to_string()))
     }
+}
+
+/// Whether there is a file with anything in it: a file system that went down may have left an empty one.
+async fn has_bytes(env: &Env, path: &Path) -> std::io::Result<bool> {
+    let (fs, path) = (Arc::clone(env.fs()), path.to_owned());
+    env.blocking(move || Ok(fs.exists(&path)? && fs.open(&path, OpenMode::Read)?.len()? > 0)).await
 }
 
 async fn wait_for_true(flag: &watch::Sender<bool>) {

@@ -51,7 +51,11 @@ impl MetaNode {
         if !self.keep_peers(&running).await {
             work = Work::Left;
         }
-        let step = if self.is_leader(&running) { self.lead(&running).await } else { self.follow(&running).await };
+        let step = match (self.is_leader(&running), self.is_backed(&running)) {
+            (true, true) => self.lead(&running).await,
+            (true, false) => self.lead_nobody(&running).await,
+            (false, _) => self.follow(&running).await,
+        };
         if step == Work::Left {
             work = Work::Left;
         }
@@ -73,6 +77,15 @@ impl MetaNode {
                 Work::Left
             }
         }
+    }
+
+    /// Cut off; or removed in the moment in which it was elected, and then nobody tells it.
+    async fn lead_nobody(&self, running: &Running) -> Work {
+        if self.is_dropped() {
+            return Work::Done;
+        }
+        self.ask(running, Stage::Update).await;
+        Work::Left
     }
 
     /// The first entry of every cluster: its founder.
@@ -136,7 +149,7 @@ impl MetaNode {
             meta: Some(self.addresses()),
             data: None,
         };
-        if self.is_leader(running) {
+        if self.is_leader(running) && self.is_backed(running) {
             return match self.admit(request).await {
                 Ok(_) => Work::Done,
                 Err(error) => {
@@ -147,7 +160,7 @@ impl MetaNode {
         }
         let mut servers = self.member().map(|member| member.meta_servers).unwrap_or_default();
         servers.retain(|server| *server != self.0.config.http_addr);
-        if let Some(leader) = self.leader() {
+        if let Some(leader) = self.leader().filter(|leader| leader.id != running.id) {
             servers.insert(0, leader.http_addr);
         }
         for server in &servers {

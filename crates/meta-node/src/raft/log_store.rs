@@ -125,7 +125,7 @@ impl Debug for LogStore {
 }
 
 impl LogStore {
-    /// Opens the file, or makes it for the node `id` of the directory `incarnation`.
+    /// Opens the file, or makes it for the node `id` of the directory `incarnation`. One that `was_used` says whose it is.
     ///
     /// # Errors
     /// When it is damaged, or another node's.
@@ -135,6 +135,7 @@ impl LogStore {
         lock: Arc<dyn DirLock>,
         incarnation: Incarnation,
         id: NodeId,
+        was_used: bool,
     ) -> Result<LogStore, StoreError> {
         let (path, fs) = (path.to_owned(), Arc::clone(env.fs()));
         let file = env.blocking(move || {
@@ -144,7 +145,7 @@ impl LogStore {
                 fs.sync_dir(dir)?;
             }
             let database = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
-            own(&database, incarnation, id)?;
+            own(&database, incarnation, id, was_used)?;
             Ok::<_, StoreError>(OpenFile { database, _lock: lock })
         });
         Ok(LogStore { env: env.clone(), file: Arc::new(file.await?), member: id.0, witness: None })
@@ -241,7 +242,7 @@ impl LogStore {
 }
 
 /// Makes the tables; a new file is made ours, an old one must be.
-fn own(database: &Database, incarnation: Incarnation, id: NodeId) -> Result<(), StoreError> {
+fn own(database: &Database, incarnation: Incarnation, id: NodeId, was_used: bool) -> Result<(), StoreError> {
     commit(database, Durability::Immediate, |transaction| {
         transaction.open_table(LOG)?;
         let mut table = transaction.open_table(STATE)?;
@@ -250,6 +251,7 @@ fn own(database: &Database, incarnation: Incarnation, id: NodeId) -> Result<(), 
             None => None,
         };
         match found {
+            None if was_used => Err(StoreError::Damaged(OWNER.to_owned())),
             None => {
                 let sealed = seal(OWNER.as_bytes(), &(incarnation.to_string(), id.0));
                 table.insert(OWNER, sealed.as_slice())?;

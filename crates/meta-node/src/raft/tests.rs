@@ -25,7 +25,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, tempfile::TempDir> for Stores {
         let env = Env::real();
         let lock = Arc::from(env.fs().lock(temp.path(), "lock").expect("free"));
         let path = temp.path().join("raft.db");
-        let log = LogStore::open(&env, &path, lock, Incarnation(1), NodeId(1)).await.expect("opens");
+        let log = LogStore::open(&env, &path, lock, Incarnation(1), NodeId(1), false).await.expect("opens");
         let snapshots = SnapshotDir::open(&env, &temp.path().join("snapshots")).await.expect("opens");
         let published = watch::Sender::new(Arc::new(Data::default()));
         let history = Arc::new(Mutex::new(History::new(&Data::default(), 1 << 20)));

@@ -6,6 +6,7 @@ mod harness;
 mod http;
 mod operate;
 mod recover;
+mod removal;
 
 use std::sync::Arc;
 
@@ -509,6 +510,11 @@ async fn directories_that_were_tampered_with_do_not_start() {
     fs.rename(&log, &aside).expect("renamed");
     let error = within("refusal", start()).await;
     assert!(error.contains("this is node 1, but raft.db is missing"), "{error}");
+    // As a file system may leave it that went down.
+    fs.replace(&log, b"").expect("written");
+    let error = within("refusal", start()).await;
+    assert!(error.contains("this is node 1, but raft.db is missing or empty"), "{error}");
+    assert_eq!(fs.read(&log).expect("there"), b"", "and nothing is made of it");
     fs.rename(&aside, &log).expect("renamed");
     fs.replace(&host.dir.join("incarnation"), format!("{}\n", meta::Incarnation(5)).as_bytes()).expect("written");
     let error = within("refusal", start()).await;

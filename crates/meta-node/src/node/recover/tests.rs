@@ -68,7 +68,7 @@ async fn one_of_three(env: Env, listed: &Roster) {
         lock = env.fs().lock(dir, LOCK);
     }
     let lock = Arc::from(lock.expect("free"));
-    let log = LogStore::open(&env, &dir.join(LOG), lock, incarnation, NodeId(1)).await.expect("opens");
+    let log = LogStore::open(&env, &dir.join(LOG), lock, incarnation, NodeId(1), true).await.expect("opens");
     let members = roster(&["a", "b", "c"]);
     let made = Recovery { members: members.clone(), count: 0, group: 0, last_log: None, done: true };
     log.begin_recovery(&made).await.expect("exchanged");
