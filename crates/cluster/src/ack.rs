@@ -10,8 +10,9 @@ use model::ConsistencyLevel;
 pub enum Outcome {
     /// It is durable there.
     Written,
-    /// The owner was not reached; the write is durable in the coordinator's queue for it.
-    Hinted,
+    /// The owner was not reached, or cannot take the write now and says why; the write is durable in the coordinator's
+    /// queue for it.
+    Hinted(Option<String>),
     /// Neither there nor in the queue.
     Failed(String),
 }
@@ -21,8 +22,10 @@ pub enum Outcome {
 pub enum Verdict {
     /// The level is reached.
     Reached,
-    /// It cannot be reached any more. The text is for the client.
+    /// It cannot be reached any more, and no owner wrote. The text is for the client.
     Missed(String),
+    /// It cannot be reached any more; some owners wrote. The text is for the client.
+    Partial(String),
 }
 
 /// The acknowledgements of one shard.
@@ -55,7 +58,10 @@ impl Acks {
         self.outstanding -= 1;
         match outcome {
             Outcome::Written => self.written += 1,
-            Outcome::Hinted => self.hinted += 1,
+            Outcome::Hinted(why) => {
+                self.hinted += 1;
+                self.first_error = self.first_error.take().or(why);
+            }
             Outcome::Failed(error) => {
                 self.first_error.get_or_insert(error);
             }
@@ -79,15 +85,15 @@ impl Acks {
         if self.written == 0 && self.outstanding > 0 {
             return None;
         }
-        Some(Verdict::Missed(self.missed()))
+        Some(match self.written {
+            0 => Verdict::Missed(self.told("write failed")),
+            _ => Verdict::Partial(self.told("partial write")),
+        })
     }
 
-    fn missed(&self) -> String {
-        match &self.first_error {
-            _ if self.written > 0 => "partial write".to_owned(),
-            Some(error) => format!("write failed: {error}"),
-            None => "write failed".to_owned(),
-        }
+    /// `what`, and the first reason that is known.
+    fn told(&self, what: &str) -> String {
+        self.first_error.as_ref().map_or_else(|| what.to_owned(), |error| format!("{what}: {error}"))
     }
 }
 
@@ -114,32 +120,41 @@ mod tests {
         Some(Verdict::Missed(text.to_owned()))
     }
 
+    fn partial(text: &str) -> Option<Verdict> {
+        Some(Verdict::Partial(text.to_owned()))
+    }
+
     #[test]
     fn quorum_does_not_wait_for_all() {
         use ConsistencyLevel::Quorum;
         check(Quorum, 3, &[Outcome::Written], None);
         check(Quorum, 3, &[Outcome::Written, Outcome::Written], Some(Verdict::Reached));
-        check(Quorum, 3, &[Outcome::Hinted, Outcome::Written, Outcome::Written], Some(Verdict::Reached));
+        check(Quorum, 3, &[Outcome::Hinted(None), Outcome::Written, Outcome::Written], Some(Verdict::Reached));
         check(Quorum, 2, &[Outcome::Written, Outcome::Written], Some(Verdict::Reached));
     }
 
     #[test]
     fn hints_count_for_any_alone() {
-        check(ConsistencyLevel::Any, 3, &[Outcome::Hinted], Some(Verdict::Reached));
-        check(ConsistencyLevel::One, 2, &[Outcome::Hinted, Outcome::Hinted], missed("write failed"));
+        check(ConsistencyLevel::Any, 3, &[Outcome::Hinted(None)], Some(Verdict::Reached));
+        check(ConsistencyLevel::One, 2, &[Outcome::Hinted(None), Outcome::Hinted(None)], missed("write failed"));
         check(
             ConsistencyLevel::Quorum,
             3,
-            &[Outcome::Written, Outcome::Hinted, Outcome::Hinted],
-            missed("partial write"),
+            &[Outcome::Written, Outcome::Hinted(None), Outcome::Hinted(None)],
+            partial("partial write"),
         );
     }
 
     #[test]
     fn failures_are_told_by_their_first_error() {
         check(ConsistencyLevel::One, 2, &[failed(), failed()], missed("write failed: disk full"));
-        check(ConsistencyLevel::All, 2, &[Outcome::Written, failed()], missed("partial write"));
-        check(ConsistencyLevel::All, 3, &[failed(), Outcome::Written], missed("partial write"));
+        check(ConsistencyLevel::All, 2, &[Outcome::Written, failed()], partial("partial write: disk full"));
+        check(ConsistencyLevel::All, 3, &[failed(), Outcome::Written], partial("partial write: disk full"));
+        // Of hints, too, when the owner said why.
+        let full = || Outcome::Hinted(Some("disk full".to_owned()));
+        check(ConsistencyLevel::All, 2, &[Outcome::Hinted(None), full()], missed("write failed: disk full"));
+        check(ConsistencyLevel::All, 2, &[Outcome::Written, full()], partial("partial write: disk full"));
+        check(ConsistencyLevel::Any, 1, &[full()], Some(Verdict::Reached));
     }
 
     #[test]

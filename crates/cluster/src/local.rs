@@ -56,6 +56,17 @@ pub enum LocalError {
     Write(#[from] WriteError),
 }
 
+impl LocalError {
+    /// Whether there is no space left now, on the disk or in memory; later there may be.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self,
+            LocalError::Write(WriteError::DiskFull | WriteError::MemoryFull { .. })
+                | LocalError::Shard(storage::ShardError::DiskFull)
+        )
+    }
+}
+
 /// The shards of this node.
 #[derive(Debug)]
 pub struct LocalShards {

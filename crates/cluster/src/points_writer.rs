@@ -22,14 +22,14 @@ use meta::{Command, Owner, Reply};
 use meta_client::MetaClient;
 use model::{Batch, ConsistencyLevel, NodeId, ShardId, Stamp};
 use rpc::Lane;
-use storage::{Origin, WriteError};
+use storage::Origin;
 use telemetry::{Counter, Metrics};
 use tokio::sync::mpsc;
 use wire::v1;
 
 use crate::ack::{Acks, Outcome, Verdict};
 use crate::clock::HybridClock;
-use crate::local::{LocalError, LocalShards};
+use crate::local::LocalShards;
 use crate::peers::{PeerError, Peers};
 use crate::route::{self, Beyond, Routed};
 
@@ -302,7 +302,7 @@ impl PointsWriter {
             match acks.record(said.outcome) {
                 Some(Verdict::Reached) => return Ok(dropped),
                 Some(Verdict::Missed(text)) if busy => return Err(WriteFailure::Busy(text)),
-                Some(Verdict::Missed(text)) => return Err(WriteFailure::Failed(text)),
+                Some(Verdict::Missed(text) | Verdict::Partial(text)) => return Err(WriteFailure::Failed(text)),
                 None => {}
             }
         }
@@ -349,10 +349,11 @@ impl PointsWriter {
                 dropped: Dropped { rows: written.dropped, reason: written.reason.map(|reason| reason.to_string()) },
                 busy: false,
             },
-            Err(error) => {
-                let full = matches!(error, LocalError::Write(WriteError::DiskFull | WriteError::MemoryFull { .. }));
-                OwnerAnswer { outcome: Outcome::Failed(error.to_string()), dropped: Dropped::default(), busy: full }
-            }
+            Err(error) => OwnerAnswer {
+                outcome: Outcome::Failed(error.to_string()),
+                dropped: Dropped::default(),
+                busy: error.is_full(),
+            },
         }
     }
 
@@ -377,7 +378,12 @@ impl PointsWriter {
     }
 
     async fn keep_hint(&self, owner: NodeId, write: OwnerWrite, reason: &PeerError) -> OwnerAnswer {
-        let answer = |outcome| OwnerAnswer { outcome, dropped: Dropped::default(), busy: false };
+        // What an owner that was reached says of itself is worth telling the client.
+        let (said, busy) = match reason {
+            PeerError::Fault(fault) => (Some(fault.text.clone()), fault.kind() == v1::fault::Kind::Full),
+            _ => (None, false),
+        };
+        let answer = |outcome| OwnerAnswer { outcome, dropped: Dropped::default(), busy };
         let Some(handoff) = self.handoff.clone() else {
             self.metrics.lost_hints.inc();
             return answer(Outcome::Failed("hinted handoff disabled".to_owned()));
@@ -387,7 +393,7 @@ impl PointsWriter {
         match kept.await {
             Ok(()) => {
                 self.metrics.hinted.inc();
-                answer(Outcome::Hinted)
+                answer(Outcome::Hinted(said))
             }
             Err(error) => {
                 self.metrics.lost_hints.inc();

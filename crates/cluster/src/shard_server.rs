@@ -146,6 +146,7 @@ pub fn fault(error: &LocalError) -> v1::Fault {
         LocalError::Blank(_) => Kind::Blank,
         LocalError::Behind(_) => Kind::Behind,
         LocalError::Write(WriteError::TooLarge(_)) => Kind::Refused,
+        error if error.is_full() => Kind::Full,
         _ => Kind::Retry,
     };
     v1::Fault::new(kind, error.to_string())

@@ -80,9 +80,21 @@ pub enum ShardError {
         /// Its policy.
         rp: String,
     },
+    /// Try later: there is no space left.
+    #[error("no space left on device")]
+    DiskFull,
     /// The disk refused.
     #[error("shard directory: {0}")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for ShardError {
+    fn from(error: io::Error) -> ShardError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ShardError::DiskFull,
+            _ => ShardError::Io(error),
+        }
+    }
 }
 
 /// A field came with another type than it has.

@@ -90,9 +90,9 @@ impl Store {
         }
         let dir = self.shared.config.dir.join(path::component(db)).join(path::component(rp)).join(id.to_string());
         let manifest = Manifest::new(id, db, rp);
-        shard::create(&self.env, &dir, &manifest).inspect_err(|error| {
+        shard::create(&self.env, &dir, &manifest).map_err(ShardError::from).inspect_err(|error| {
             // The writes that the shard is made for are refused with it.
-            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            if matches!(error, ShardError::DiskFull) {
                 self.shared.usage.note_refused(self.free_bytes());
             }
         })?;

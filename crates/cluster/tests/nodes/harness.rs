@@ -17,6 +17,7 @@ use cluster::{
     Statements, WriteFailure,
 };
 use credentials::Scheme;
+use env::simulated::SimDisk;
 use env::{Env, TaskHandle};
 use hinted_handoff::Queues;
 use influxql::Params;
@@ -119,6 +120,11 @@ pub(crate) struct Node {
 impl Cluster {
     /// Nodes 1 to `count`, none of which has asked the service for anything but the list of all.
     pub(crate) async fn start(count: u64) -> Cluster {
+        Cluster::start_on(count, |_| None).await
+    }
+
+    /// As [`Cluster::start`], with the shards of some nodes on simulated disks.
+    pub(crate) async fn start_on(count: u64, disk_of: impl Fn(NodeId) -> Option<SimDisk>) -> Cluster {
         let (service, dir) = (Arc::new(Service::default()), tempfile::tempdir().expect("a folder"));
         let mut listeners = Vec::new();
         for id in 1..=count {
@@ -135,7 +141,8 @@ impl Cluster {
         }
         let mut nodes = Vec::new();
         for (id, (address, listener)) in (1..).zip(listeners) {
-            nodes.push(Node::open(NodeId(id), dir.path(), &service, address, listener).await);
+            let disk = disk_of(NodeId(id));
+            nodes.push(Node::open(NodeId(id), dir.path(), &service, address, listener, disk).await);
         }
         for node in &nodes {
             assert!(node.meta.refresh().await, "the service answers");
@@ -155,19 +162,30 @@ impl Cluster {
         drop(node);
         meanwhile(&self.nodes, &self.dir.path().join(id.to_string())).await;
         let listener = Env::real().listen(&address).await.expect("its old port");
-        let node = Node::open(id, self.dir.path(), &self.service, address, listener).await;
+        let node = Node::open(id, self.dir.path(), &self.service, address, listener, None).await;
         self.nodes.insert(index, node);
     }
 }
 
 impl Node {
-    async fn open(id: NodeId, dir: &Path, service: &Arc<Service>, address: String, listener: env::Listener) -> Node {
+    async fn open(
+        id: NodeId,
+        dir: &Path,
+        service: &Arc<Service>,
+        address: String,
+        listener: env::Listener,
+        disk: Option<SimDisk>,
+    ) -> Node {
         let (env, dir, metrics) = (Env::real(), dir.join(id.to_string()), Metrics::new());
         std::fs::create_dir_all(&dir).expect("a folder");
         let link = Arc::new(Link { service: Arc::clone(service), is_cut: AtomicBool::new(false) });
         let way: Arc<dyn MetaLink> = Arc::clone(&link) as Arc<dyn MetaLink>;
         let meta = MetaClient::open(env.clone(), dir.join("client.meta"), way).expect("a copy");
-        let store = Store::open(env.clone(), StoreConfig::new(dir.join("data"))).expect("a store");
+        let disk = disk.map(|disk| env.clone().with_fs(Arc::new(disk)));
+        let store_env = disk.unwrap_or_else(|| env.clone());
+        // Small, for a disk that is to be filled.
+        let store_config = StoreConfig { wal_segment_bytes: 4 << 10, ..StoreConfig::new(dir.join("data")) };
+        let store = Store::open(store_env, store_config).expect("a store");
         let local = Arc::new(LocalShards::new(id, Arc::clone(&meta), Arc::new(store)));
         let clock = Arc::new(HybridClock::new(env.clone(), 0));
         let channels = Arc::new(Channels::new(env.clone(), rpc::ClusterAuth::default(), Duration::from_secs(1)));
@@ -276,6 +294,18 @@ impl Node {
     pub(crate) fn write_alone(&self, shard: ShardId, clock: u64, batch: &Batch) {
         let stamp = Stamp { clock, coordinator: self.id.0 };
         self.local.write(shard, stamp, batch, None, Origin::Client).expect("written");
+    }
+
+    /// Writes to its copy of `shard` alone until its disk takes no more, which has no room left but what files have taken.
+    pub(crate) fn fill(&self, disk: &SimDisk, shard: ShardId) {
+        disk.set_bytes_max(Some(0));
+        let mut clock = 1;
+        while !self.local.store().is_disk_full() {
+            let stamp = Stamp { clock, coordinator: self.id.0 };
+            let _ = self.local.write(shard, stamp, &batch(&[0]), None, Origin::Client);
+            clock += 1;
+            assert!(clock < 10_000, "the disk fills up");
+        }
     }
 
     /// How many rows this node's own copies have.

@@ -9,6 +9,7 @@ use cluster::WriteFailure;
 use cluster::hints::HintSender;
 use cluster::local::{LocalError, Trust};
 use cluster::points_writer::encode_hint;
+use env::simulated::SimDisk;
 use hinted_handoff::Sender;
 use meta::{Command, PolicySpec};
 use model::result::Value;
@@ -190,6 +191,33 @@ async fn a_hint_is_no_copy() {
     for level in [ConsistencyLevel::Quorum, ConsistencyLevel::All] {
         assert_eq!(node.write("", level, &[3]).await, Err(WriteFailure::Failed("partial write".to_owned())));
     }
+}
+
+#[tokio::test]
+async fn an_owner_with_a_full_disk_says_so_through_any_coordinator() {
+    let disks = [SimDisk::new(1), SimDisk::new(2)];
+    let cluster = Cluster::start_on(2, |id| disks.get(id.0 as usize - 1).cloned()).await;
+    let [first, second] = cluster.nodes.as_slice() else { panic!("two nodes") };
+    first.query("", "CREATE DATABASE d WITH REPLICATION 2").await.expect("made");
+    first.write("", ConsistencyLevel::All, &[1]).await.expect("written");
+    let full = "no space left on device";
+    // An old shard and one that is to be made, here and there.
+    let old = first.owned()[0];
+    second.fill(&disks[1], old);
+    for (node, time) in [(first, 2), (second, 2), (first, 9 * WEEK), (second, 9 * WEEK)] {
+        let want = Err(WriteFailure::Failed(format!("partial write: {full}")));
+        assert_eq!(node.write("", ConsistencyLevel::All, &[time]).await, want, "{time} at {:?}", node.id);
+        assert_eq!(node.write("", ConsistencyLevel::One, &[time]).await, Ok(()), "{time} at {:?}", node.id);
+    }
+    first.fill(&disks[0], old);
+    for (node, time) in [(first, 3), (second, 3), (first, 18 * WEEK), (second, 18 * WEEK)] {
+        let want = Err(WriteFailure::Busy(format!("write failed: {full}")));
+        for level in [ConsistencyLevel::One, ConsistencyLevel::All] {
+            assert_eq!(node.write("", level, &[time]).await, want, "{time} at {:?}", node.id);
+        }
+    }
+    disks.iter().for_each(|disk| disk.set_bytes_max(None));
+    first.write("", ConsistencyLevel::All, &[4, 18 * WEEK]).await.expect("there is space again");
 }
 
 #[tokio::test]

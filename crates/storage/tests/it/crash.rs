@@ -6,7 +6,7 @@ use std::sync::Arc;
 use env::Env;
 use env::simulated::{Effect, Fuse, LossModel, OpKind, SimClock, SimDisk};
 use model::{Batch, FieldValue, ShardId, Stamp, Timestamp};
-use storage::{Origin, Shard, Store, StoreConfig, WriteError};
+use storage::{Origin, Shard, ShardError, Store, StoreConfig, WriteError};
 
 use crate::oracle::{Content, Oracle, content, stamp, tags};
 
@@ -253,6 +253,20 @@ fn a_dead_disk_fails_writes_and_loses_nothing_acked() {
         disk.crash(LossModel::Random);
         check_after(&disk, &client, created, &format!("dead from operation {after}"));
     }
+}
+
+#[test]
+fn a_full_disk_refuses_a_new_shard_as_it_refuses_writes() {
+    let disk = SimDisk::new(1);
+    let store = Store::open(env(&disk), config()).expect("a store");
+    disk.set_bytes_max(Some(0));
+    let error = store.create_shard(SHARD, "db", "rp").expect_err("no space");
+    assert!(matches!(error, ShardError::DiskFull), "{error}");
+    assert_eq!(error.to_string(), WriteError::DiskFull.to_string());
+    assert!(store.is_disk_full());
+    disk.set_bytes_max(None);
+    store.create_shard(SHARD, "db", "rp").expect("there is space again");
+    Client::default().write(&store.shard(SHARD).expect("made above")).expect("written");
 }
 
 #[test]
