@@ -36,6 +36,8 @@ pub fn find(program: Program, flag: Option<&str>) -> anyhow::Result<Found> {
         use_home(&mut settings)?;
     }
     config::env_vars::apply(&mut settings, &variable)?;
+    let variables: Vec<(String, String)> = std::env::vars_os().filter_map(as_text).collect();
+    warnings.extend(config::env_vars::unknown(variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
     warnings.extend(settings.without_effect());
     Ok(Found { settings, file, warnings })
 }
@@ -87,6 +89,10 @@ fn use_home(settings: &mut Settings) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn as_text((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 /// A variable of ours that is no text cannot be what somebody meant.

@@ -1,10 +1,29 @@
 //! The environment over the file: `INFLUXDB_<TABLE>_<KEY>`, upper case, dashes as underscores.
 
-use crate::file::{ConfigError, Settings};
-use crate::keys::{Key, Kind, LISTENER_TABLES, Program};
+use crate::file::{ConfigError, Settings, Warning};
+use crate::keys::{IGNORED_TABLES, Key, Kind, LISTENER_TABLES, Program};
 
 /// Listeners of one kind that variables can number.
 const LISTENERS_MAX: usize = 16;
+/// How variables begin that are meant for these programs.
+const PREFIX: &str = "INFLUXDB_";
+/// Variables behind the prefix that name no key and have a meaning, here or to what starts the programs.
+const OTHER_VARIABLES: &[&str] = &[
+    "CONFIG_PATH",
+    "META_CONFIG_PATH",
+    "PANIC_CRASH",
+    "ENTERPRISE_REGISTRATION_ENABLED",
+    "INIT_SCRIPTS",
+    "DB",
+    "ADMIN_USER",
+    "ADMIN_PASSWORD",
+    "USER",
+    "USER_PASSWORD",
+    "READ_USER",
+    "READ_USER_PASSWORD",
+    "WRITE_USER",
+    "WRITE_USER_PASSWORD",
+];
 
 /// Names under which a key can be set, the regular one first.
 pub fn names(key: &Key) -> Vec<String> {
@@ -70,6 +89,54 @@ pub fn apply(settings: &mut Settings, lookup: &dyn Fn(&str) -> Option<String>) -
         }
     }
     Ok(())
+}
+
+/// The variables that look like ours and name no key of either program, one warning for each. Two programs may be given the
+/// same environment.
+pub fn unknown<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Warning> {
+    let programs = [Program::Influxd, Program::InfluxdMeta];
+    let keys = || programs.into_iter().flat_map(Program::keys);
+    let is_key = |name: &str| {
+        keys().any(|key| {
+            names(key).iter().any(|known| match name.strip_prefix(known.as_str()) {
+                Some("") => true,
+                Some(item) => key.kind == Kind::List && item.strip_prefix('_').is_some_and(is_number),
+                None => false,
+            })
+        })
+    };
+    let mut warnings = Vec::new();
+    for (name, _) in variables.filter(|(_, value)| !value.is_empty()) {
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let is_of = |table: &str| {
+            let behind = rest.strip_prefix(&table.to_ascii_uppercase().replace('-', "_"));
+            behind.is_some_and(|behind| behind.starts_with('_'))
+        };
+        let is_listener = LISTENER_TABLES.iter().any(|table| is_of(table));
+        if OTHER_VARIABLES.contains(&rest) || is_listener || is_service_link(name) || is_key(name) {
+            continue;
+        }
+        warnings.push(Warning(match IGNORED_TABLES.iter().find(|(table, _)| is_of(table)) {
+            Some((_, why)) => format!("variable {name} has no effect: {why}"),
+            None => format!("variable {name} is not known and is ignored"),
+        }));
+    }
+    warnings.sort_by(|one, other| one.0.cmp(&other.0));
+    warnings
+}
+
+/// Whether an orchestrator may have set it for a service that is called `influxdb` or alike: `INFLUXDB_SERVICE_HOST`,
+/// `INFLUXDB_META_PORT_8091_TCP_ADDR`.
+fn is_service_link(name: &str) -> bool {
+    let numbered = |text: &str| text.split('_').next().is_some_and(is_number);
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.split("_PORT_").skip(1).any(numbered)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A list that has a variable for each of its items, `…_0`, `…_1`: their names, and the items.
@@ -145,6 +212,45 @@ mod tests {
         assert_eq!(settings.text("", "bind-address"), ":1");
         let regular = with(&[("INFLUXDB_DATA_MAX_CONCURRENT_COMPACTIONS", "3")]).expect("an environment");
         assert_eq!(regular.int("data", "max-concurrent-compactions"), 3);
+    }
+
+    #[test]
+    fn a_variable_that_names_no_key_is_warned_of_once() {
+        let given = [
+            ("INFLUXDB_NOSUCH_KEY", "1"),
+            ("INFLUXDB_META_DIRECTORY", "/m"),
+            ("INFLUXDB_ADMIN_ENABLED", "true"),
+            ("INFLUXDB_HTTP_ENABLED_0", "true"),
+        ];
+        let warned: Vec<String> = unknown(given.into_iter()).into_iter().map(|warning| warning.0).collect();
+        assert_eq!(
+            warned,
+            [
+                "variable INFLUXDB_ADMIN_ENABLED has no effect: there is no admin interface",
+                "variable INFLUXDB_HTTP_ENABLED_0 is not known and is ignored",
+                "variable INFLUXDB_META_DIRECTORY is not known and is ignored",
+                "variable INFLUXDB_NOSUCH_KEY is not known and is ignored",
+            ]
+        );
+        let fine = [
+            ("INFLUXDB_NOSUCH_EMPTY", ""),
+            ("HOME", "/root"),
+            ("INFLUXDB_HOSTNAME", "a"),
+            // Keys of either program.
+            ("INFLUXDB_META_META_TLS_ENABLED", "true"),
+            ("INFLUXDB_META_LEASE_DURATION", "1m"),
+            ("INFLUXDB_COORDINATOR_QUERY_TIMEOUT", "1s"),
+            ("INFLUXDB_DATA_CACHE_MAX_CONCURRENT_COMPACTIONS", "1"),
+            ("INFLUXDB_HTTP_ACCESS_LOG_STATUS_FILTERS_12", "4xx"),
+            ("INFLUXDB_UDP_0_BIND_ADDRESS", ":1"),
+            // Of others.
+            ("INFLUXDB_CONFIG_PATH", "/c"),
+            ("INFLUXDB_READ_USER_PASSWORD", "p"),
+            ("INFLUXDB_PORT", "tcp://10.0.0.1:8086"),
+            ("INFLUXDB_SERVICE_PORT_HTTP", "8086"),
+            ("INFLUXDB_META_PORT_8091_TCP_ADDR", "10.0.0.1"),
+        ];
+        assert_eq!(unknown(fine.into_iter()), []);
     }
 
     #[test]
