@@ -54,6 +54,7 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let node_config = node_config(&found, &flags)?;
     let env = Env::real();
     program::start_log(&env, &node_config.log_level, &node_config.log_format);
+    program::raise_descriptors(&env);
     found.log();
     program::check_fips(&found.settings)?;
     program::warn(&node_config.cluster_auth.warnings());

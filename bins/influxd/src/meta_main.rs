@@ -46,6 +46,7 @@ fn run(flags: Run) -> anyhow::Result<()> {
     let meta_config = MetaNodeConfig::new(&found.settings, flags.hostname.as_deref())?;
     let env = Env::real();
     program::start_log(&env, &meta_config.log_level, &meta_config.log_format);
+    program::raise_descriptors(&env);
     found.log();
     program::check_fips(&found.settings)?;
     program::warn(&meta_config.cluster_auth.warnings());

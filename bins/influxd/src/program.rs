@@ -69,6 +69,15 @@ pub fn start_log(env: &Env, level: &str, format: &str) {
     telemetry::log::init(level, format, Box::new(move || env.now().0), Box::new(std::io::stderr()));
 }
 
+/// Lets the process have as many files and connections as the system allows: what starts it often sets a low soft limit
+/// for the sake of old programs.
+pub fn raise_descriptors(env: &Env) {
+    match env.raise_descriptors() {
+        Ok((before, now)) => tracing::info!(before, now, "limit of files and connections"),
+        Err(error) => tracing::warn!(%error, "the limit of files and connections stays as it is"),
+    }
+}
+
 /// Tells the log what an operator should know.
 pub fn warn(texts: &[String]) {
     texts.iter().for_each(|text| tracing::warn!("{text}"));

@@ -75,6 +75,15 @@ impl Env {
         if self.is_simulated() { 4 << 30 } else { real::memory_bytes() }
     }
 
+    /// Lets this process have as many descriptors, for files and connections, as it may: the soft limit becomes the hard
+    /// one. Tells the limit before and after; simulated, there is none.
+    ///
+    /// # Errors
+    /// Those of the operating system; then the limit is what it was.
+    pub fn raise_descriptors(&self) -> std::io::Result<(u64, u64)> {
+        if self.is_simulated() { Ok((u64::MAX, u64::MAX)) } else { real::raise_descriptors() }
+    }
+
     /// The file system.
     pub fn fs(&self) -> &Arc<dyn Fs> {
         &self.fs

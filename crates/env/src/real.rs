@@ -144,6 +144,15 @@ pub(crate) fn memory_bytes() -> u64 {
     limit.and_then(|limit| limit.trim().parse().ok()).map_or(all, |limit: u64| limit.min(all))
 }
 
+/// As many descriptors as the system lets this process have; tells how many it could have before, and can now.
+pub(crate) fn raise_descriptors() -> io::Result<(u64, u64)> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    Ok((limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX)))
+}
+
 /// Holding the file holds the lock.
 #[derive(Debug)]
 struct RealLock(#[expect(dead_code, reason = "closing the file releases the lock")] fs::File);

@@ -3,22 +3,18 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use env::Env;
 use tls::{Accepted, Listener};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::api::{Api, ConfigError};
 use crate::config::Config;
 use crate::connection::{self, Stage};
 use crate::service::Services;
 use crate::stats::HttpStats;
-
-/// How long to wait when a connection could not be accepted, usually for want of files.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The server of the API.
 #[derive(Debug)]
@@ -53,17 +49,11 @@ impl Server {
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             // Neither loses anything when the other is first: a connection not accepted stays in the queue.
-            let accepted = tokio::select! {
+            let (accepted, peer) = tokio::select! {
                 () = shutdown.as_mut() => break,
-                accepted = listener.accept() => accepted,
+                accepted = listener.next(&self.api.env) => accepted,
             };
-            match accepted {
-                Ok((accepted, peer)) => self.spawn(accepted, peer.ip().to_string(), watcher.clone(), alive.clone()),
-                Err(error) => {
-                    tracing::warn!(error = %error, "accept failed");
-                    sleep(ACCEPT_BACKOFF).await;
-                }
-            }
+            self.spawn(accepted, peer.ip().to_string(), watcher.clone(), alive.clone());
         }
         drop(listener);
         drop(alive);

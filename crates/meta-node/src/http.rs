@@ -23,10 +23,11 @@ use axum::extract::{Request, State};
 use bytes::Bytes;
 use credentials::{Scheme, Secret};
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use login::{Directory, Logins};
 use meta::Node;
 use model::{MetaIndex, NodeId};
+use rpc::patient::is_stalled;
 use serde_json::{Value, json};
 use stdx::form::Fields;
 use stdx::human::print_instant;
@@ -178,8 +179,17 @@ fn refused(why: &Refusal) -> Reply {
 async fn read_body(body: Body) -> Result<Bytes, Reply> {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) => Err(Reply::error(StatusCode::BAD_REQUEST, &error.to_string())),
+        Err(error) => Err(unread(error.as_ref())),
     }
+}
+
+/// The answer to a body that could not be read to its end.
+fn unread(error: &(dyn std::error::Error + 'static)) -> Reply {
+    if error.is::<LengthLimitError>() {
+        return Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    }
+    let status = if is_stalled(error) { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+    Reply::error(status, &error.to_string())
 }
 
 impl Admin {
@@ -418,4 +428,27 @@ fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name).then_some(value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use rpc::patient::Stalled;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_or_stands_still_is_refused() {
+        let status = async |body: Body| match read_body(body).await {
+            Ok(_) => StatusCode::OK,
+            Err(reply) => reply.into_response().status(),
+        };
+        assert_eq!(status(Body::from(vec![0; BODY_BYTES_MAX])).await, StatusCode::OK);
+        assert_eq!(status(Body::from(vec![0; BODY_BYTES_MAX + 1])).await, StatusCode::PAYLOAD_TOO_LARGE);
+        let cut = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Body::from_stream(stream::iter([Ok(Bytes::from_static(b"half")), Err(error)]))
+        };
+        assert_eq!(status(cut(Stalled.into())).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(status(cut("gone".into())).await, StatusCode::BAD_REQUEST);
+    }
 }

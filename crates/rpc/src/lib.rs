@@ -1,12 +1,14 @@
 //! Carries `wire` messages over gRPC: channels, deadlines, the listener.
 //!
 //! `channels` keeps one connection per peer and lane, so that a bulk copy never delays a heartbeat; `client` makes calls
-//! with a deadline and tells "the peer said no" from "the peer was not reached"; `auth` proves who calls; `server` tells HTTP/1 and HTTP/2 apart
-//! on accept and serves both on one port; `trace` logs calls for those who want to see them.
+//! with a deadline and tells "the peer said no" from "the peer was not reached"; `auth` proves who calls; `server` tells HTTP/1
+//! and HTTP/2 apart on accept and serves both on one port, not for ever to those who say nothing (`patient`); `trace` logs
+//! calls for those who want to see them.
 
 pub mod auth;
 pub mod channels;
 pub mod client;
+pub mod patient;
 pub mod server;
 mod trace;
 

@@ -2,8 +2,14 @@
 //!
 //! gRPC and plain HTTP share the port; the first bytes of a connection tell which it is. A call whose caller gave up is
 //! dropped at once, so whatever must finish is spawned by the handler, never awaited inline.
+//!
+//! Whoever connects has to ask for something soon, and to send what it has promised without long pauses ([`patient`]).
+//! An answer may take as long as it likes, and a connection of HTTP/2 that has been used may be idle for as long as its
+//! other end shows signs of life.
 
 use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,23 +19,24 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tls::Listener;
-use tokio::sync::{Semaphore, watch};
+use tls::{Listener, Stream};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::timeout;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::auth::{self, ClusterAuth};
+use crate::patient::Patient;
 use crate::peer::peer_server::{Peer, PeerServer};
 use crate::trace::{self, Caller};
 
-/// Request headers must arrive within this.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The head of the first request must have arrived this long after the connection was there, whether the client has said
+/// nothing, too little, or only which protocol it speaks. The heads of HTTP/1 that follow have as long, each.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that are served at once; more are closed.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// After a failed accept (out of descriptors, say) the listener rests this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The routes of a peer service, for those whom `auth` lets pass, to be merged with plain HTTP ones.
 pub fn routes<P: Peer>(service: P, auth: ClusterAuth) -> Router {
@@ -60,39 +67,50 @@ pub async fn serve(
     let listener = listener.into();
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let accepted = tokio::select! {
+        let (accepted, caller) = tokio::select! {
             // Losing an accept that did not finish loses nothing: the connection stays in the kernel's queue.
-            accepted = listener.accept() => accepted,
+            accepted = listener.next(&env) => accepted,
             _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
         };
-        let (accepted, caller) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let (app, mut shutdown) = (app.clone(), shutdown.clone());
+        let (app, shutdown) = (app.clone(), shutdown.clone());
         env.spawn(async move {
             let _permit = permit;
-            let Some(stream) = accepted.handshake().await else { return };
-            let builder = builder();
-            let service = app.map_request(move |mut request: http::Request<Incoming>| {
-                request.extensions_mut().insert(Caller(caller));
-                request
-            });
-            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-            tokio::pin!(connection);
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                _ = shutdown.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+            if let Some(stream) = accepted.handshake().await {
+                serve_connection(stream, caller, app, shutdown).await;
             }
-            // What the peer still wants is bounded by its own deadlines.
-            let _ = connection.await;
         });
     }
+}
+
+/// Serves one connection until either side closes it.
+async fn serve_connection(stream: Stream, caller: SocketAddr, app: Router, mut shutdown: watch::Receiver<bool>) {
+    let asked = Arc::new(Notify::new());
+    let (builder, first_head) = (builder(), Arc::clone(&asked));
+    let service = app.map_request(move |mut request: http::Request<Incoming>| {
+        asked.notify_one();
+        request.extensions_mut().insert(Caller(caller));
+        request.map(Patient::new)
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+    let mut silent = pin!(timeout(HEADER_READ_TIMEOUT, first_head.notified()));
+    let mut has_asked = false;
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            asked = silent.as_mut(), if !has_asked => match asked {
+                Ok(()) => has_asked = true,
+                Err(_) => {
+                    tracing::debug!(peer = %caller, "no request came, the connection is closed");
+                    return;
+                }
+            },
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    // What the peer still wants is bounded by its own deadlines.
+    let _ = connection.await;
 }
 
 fn builder() -> Builder<TokioExecutor> {

@@ -15,6 +15,7 @@ mod client;
 mod der;
 mod expiry;
 mod files;
+mod paced;
 mod policy;
 mod server;
 mod stream;

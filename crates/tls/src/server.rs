@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,11 +12,12 @@ use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use telemetry::{Counter, Gauge, Metrics};
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::expiry::Expiry;
 use crate::files::{self, Authorities, CertificateFiles, TlsError};
+use crate::paced::Paced;
 use crate::policy::Policy;
 use crate::stream::{Socket, Stream};
 
@@ -25,6 +25,10 @@ use crate::stream::{Socket, Stream};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handshakes that failed are logged this often at most; those in between are counted.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// After a failed accept (out of descriptors, say) a port rests this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Failed accepts of a port are logged this often at most; those in between are counted.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// What whoever speaks plain HTTP is told.
 const PLAIN_TEXT_ANSWER: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
@@ -102,7 +106,7 @@ impl Acceptor {
     /// Names the file that cannot be used, and the key that names it.
     pub fn new(env: Env, policy: Policy, settings: ServerSettings, stats: Stats) -> Result<Acceptor, TlsError> {
         let current = ArcSwap::from_pointee(read(&env, &policy, &settings)?);
-        Ok(Acceptor(Some(Arc::new(Inner { env, policy, settings, stats, current, log: Paced::default() }))))
+        Ok(Acceptor(Some(Arc::new(Inner { env, policy, settings, stats, current, log: Paced::new(LOG_INTERVAL) }))))
     }
 
     /// Reads the files again, for streams that come from now on.
@@ -154,6 +158,7 @@ fn read(env: &Env, policy: &Policy, settings: &ServerSettings) -> Result<Current
 pub struct Listener {
     listener: env::Listener,
     acceptor: Acceptor,
+    log: Paced,
 }
 
 impl From<env::Listener> for Listener {
@@ -165,7 +170,7 @@ impl From<env::Listener> for Listener {
 impl Listener {
     /// A port whose streams go through `acceptor`.
     pub fn new(listener: env::Listener, acceptor: Acceptor) -> Listener {
-        Listener { listener, acceptor }
+        Listener { listener, acceptor, log: Paced::new(ACCEPT_LOG_INTERVAL) }
     }
 
     /// The next stream, whose handshake is still to come. Losing the future loses no stream.
@@ -175,6 +180,22 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
         let (stream, peer) = self.listener.accept().await?;
         Ok((Accepted { stream, peer, acceptor: self.acceptor.clone() }, peer))
+    }
+
+    /// As [`Listener::accept`], again and again until it works: what is in the way, like a want of descriptors, passes.
+    /// It is logged.
+    pub async fn next(&self, env: &Env) -> (Accepted, SocketAddr) {
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    if let Some(unsaid) = self.log.is_due(env.monotonic()) {
+                        tracing::warn!(%error, unsaid, "accept failed");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
 
     /// Where it listens.
@@ -231,42 +252,4 @@ impl Accepted {
 async fn answer_plain_text(mut stream: env::Stream) -> io::Result<()> {
     stream.write_all(PLAIN_TEXT_ANSWER).await?;
     stream.shutdown().await
-}
-
-/// Lets one event through in each [`LOG_INTERVAL`].
-#[derive(Debug, Default)]
-struct Paced {
-    /// Nanoseconds of the monotonic clock from which on the next one is due.
-    next: AtomicU64,
-    unsaid: AtomicU64,
-}
-
-impl Paced {
-    /// How many were kept back before this one, if it is due.
-    fn is_due(&self, now: Duration) -> Option<u64> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let next = self.next.load(Ordering::Relaxed);
-        let later = now.saturating_add(u64::try_from(LOG_INTERVAL.as_nanos()).unwrap_or(u64::MAX));
-        // Of several at once one is the first.
-        if now < next || self.next.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            self.unsaid.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(self.unsaid.swap(0, Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_a_second_says_how_many_it_stands_for() {
-        let paced = Paced::default();
-        let at = |ms| paced.is_due(Duration::from_millis(ms));
-        assert_eq!(
-            [at(0), at(1), at(999), at(1_000), at(1_001), at(5_000)],
-            [Some(0), None, None, Some(2), None, Some(1)]
-        );
-    }
 }
