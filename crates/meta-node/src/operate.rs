@@ -29,6 +29,10 @@ const LEADER_DEADLINE: Duration = Duration::from_secs(4);
 /// Between two looks for one.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
+/// What two nodes say that were told to add each other: each formed a cluster first.
+const FORMED_ALONE: &str = "; it has formed one by itself, being told to add a node: stop it, empty its metadata \
+                            directory and start it, then add it again";
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperateError {
@@ -206,7 +210,8 @@ impl MetaNode {
     /// What [`MetaNode::add_meta`] has a node do that waits: joins one of `peers`, and votes when this is over.
     pub(crate) async fn enter_on_request(&self, peers: &[String]) -> Result<(), OperateError> {
         if self.id().is_some() {
-            return Err(OperateError::Conflict("already joined to cluster".to_owned()));
+            let hint = if self.has_nothing() { FORMED_ALONE } else { "" };
+            return Err(OperateError::Conflict(format!("already joined to cluster{hint}")));
         }
         match tokio::time::timeout(ENTER_DEADLINE, self.join(peers, None)).await {
             Ok(Ok(joined)) => {
@@ -218,6 +223,14 @@ impl MetaNode {
                 Err(OperateError::Failed(format!("not joined to {} within {ENTER_DEADLINE:?}", peers.join(", "))))
             }
         }
+    }
+
+    /// Whether this node is a cluster by itself that nobody has used: it was told to add another one.
+    fn has_nothing(&self) -> bool {
+        let data = self.data();
+        let is_own = |node: &std::sync::Arc<Node>| Some(node.id) == self.id();
+        let is_unused = data.databases().is_empty() && data.users().is_empty();
+        is_unused && self.status().peers.len() == 1 && data.nodes().iter().all(is_own)
     }
 
     /// Takes the meta role from the member with this admin address; with `force` also from one that only its Raft

@@ -351,6 +351,7 @@ async fn what_is_missing_or_unknown_is_said() {
         assert_eq!((status, error(&text).as_str()), want, "{path}");
     }
     meta.node.bootstrap().await.expect("forms");
+    propose(&[&meta], &create_database("d")).await;
     for (path, body, want) in [
         ("/join", "", (400, "addr is required")),
         ("/add-data", "", (400, "addr is required")),
@@ -374,6 +375,23 @@ async fn what_is_missing_or_unknown_is_said() {
     let (status, text) = form(&meta.peer(), "/join", "addr=127.0.0.1:1").await;
     assert_eq!(status, 500);
     assert!(error(&text).starts_with("Get http://127.0.0.1:1/status: connect: "), "{text}");
+}
+
+/// Each forms a cluster before it asks the other in.
+#[tokio::test]
+async fn nodes_that_were_told_to_add_each_other_say_what_to_do() {
+    let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
+    let meta = Host::new(temp.path(), "a", &switch).await.start().await;
+    meta.node.bootstrap().await.expect("forms");
+    let enter = "{\"metaServers\":[\"x:1\"]}";
+    let why = "already joined to cluster; it has formed one by itself, being told to add a node: stop it, empty its metadata \
+               directory and start it, then add it again";
+    let (status, text) = form(&meta.peer(), "/enter", enter).await;
+    assert_eq!((status, error(&text).as_str()), (409, why));
+    // What it holds is not to be thrown away lightly.
+    propose(&[&meta], &create_database("d")).await;
+    let (status, text) = form(&meta.peer(), "/enter", enter).await;
+    assert_eq!((status, error(&text).as_str()), (409, "already joined to cluster"));
 }
 
 #[tokio::test]
