@@ -1,6 +1,6 @@
 //! A node from start to stop.
 //!
-//! Order of the start: the directories are looked at, then locked and opened; the listener for peers and the admin API
+//! Order of the start: the directories are looked at, before a cluster is formed also the ports, then they are locked and opened; the listener for peers and the admin API
 //! answer (a joining node needs both); the node becomes a member; its copy of the metadata, its shards and its queues are
 //! wired together; the background work begins; clients are served last. Stopping goes the other way: clients are drained
 //! first, then logs are synced and closed.
@@ -138,6 +138,7 @@ impl Node {
         let mut background = Vec::new();
 
         check_directories(&env, &config, &roles).await?;
+        try_ports(&env, &config, &roles).await?;
         let lock = lock_metadata(&env, &config, &roles).await?;
         let handoff = open_handoff(&env, &config).await?;
         let store = open_store(&env, &config, &roles).await?;
@@ -379,8 +380,10 @@ pub(crate) async fn check_directories(env: &Env, config: &DataNodeConfig, roles:
     let (copy, meta_dir) = (env.clone(), config.meta_dir.clone());
     let data_dir = roles.data.then(|| config.data_dir.clone());
     let handoff_dir = config.handoff_enabled.then(|| config.handoff_dir.clone());
+    let has_raft = roles.meta;
     let check = move || {
         identity::check(&copy, &meta_dir)?;
+        identity::check_owner(&copy, &meta_dir, Files::NODE, has_raft)?;
         meta_client::check(&copy, &meta_dir.join(CLIENT_FILE))?;
         if let Some(dir) = data_dir {
             storage::check(&copy, &dir)?;
@@ -391,6 +394,22 @@ pub(crate) async fn check_directories(env: &Env, config: &DataNodeConfig, roles:
         anyhow::Ok(())
     };
     env.blocking(check).await
+}
+
+/// A server that is about to become a cluster by itself makes its directories only when its ports are free. They are closed
+/// again: each is opened for good when there is somebody to answer.
+async fn try_ports(env: &Env, config: &DataNodeConfig, roles: &Roles) -> anyhow::Result<()> {
+    let forms_cluster = roles.meta && roles.join.is_empty();
+    if !forms_cluster || identity::load_member(env, &config.meta_dir, Files::NODE).await?.is_some() {
+        return Ok(());
+    }
+    let own = [("[meta] bind-address", &config.rpc_bind), ("[meta] http-bind-address", &config.meta_http_bind)];
+    let clients = config.http_enabled.then_some(("[http] bind-address", &config.http_bind));
+    let mut listeners = Vec::new();
+    for (key, address) in own.into_iter().chain(clients) {
+        listeners.push(listen(env, key, address).await?);
+    }
+    Ok(())
 }
 
 /// Keeps a second node that holds shards off the metadata directory.

@@ -380,6 +380,34 @@ fn a_single_server_has_both_programs_in_one_directory() -> anyhow::Result<()> {
 }
 
 #[test]
+fn influxd_forms_no_cluster_in_the_directory_of_a_meta_node() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = "127.21.46.1";
+    let mut meta = Node::in_dir(dir.path(), host, Kind::Meta, "");
+    meta.start()?;
+    meta.stop()?;
+    let mut server = Node::in_dir(dir.path(), host, Kind::Data, "");
+    let path = dir.path().join("Data.conf");
+    // As it is where [meta] enabled is not set to false: a server that stands alone.
+    fs::write(&path, fs::read_to_string(&path)?.replace("enabled = false", "enabled = true"))?;
+    let incarnation = fs::read(dir.path().join("meta/meta-incarnation"))?;
+    server.spawn(&[])?;
+    let child = server.child.as_mut().context("it was started")?;
+    let status = until("it refuses", SOON, || Ok(child.try_wait()?))?;
+    let log = server.log();
+    let why = "is the metadata directory of influxd-meta; it is left untouched: start influxd-meta, or give influxd another \
+               [meta] dir";
+    ensure!(!status.success() && log.contains(why), "{log}");
+    for made in ["data", "hh", "meta/incarnation", "meta/node.json", "meta/raft.db", "meta/client.lock"] {
+        ensure!(!dir.path().join(made).exists(), "{made}");
+    }
+    ensure!(fs::read(dir.path().join("meta/meta-incarnation"))? == incarnation);
+    meta.start()?;
+    ensure!(add(std::slice::from_ref(&meta), &meta)? == 1);
+    Ok(())
+}
+
+#[test]
 fn a_meta_node_that_leaves_or_is_removed_while_it_is_away_waits_again() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let mut metas = metas(dir.path(), 5, 3, "")?;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use env::{ClaimError, DirEntry, Env, claim};
+use env::{ClaimError, DirEntry, Env, Fs, claim};
 use meta::Incarnation;
 use model::NodeId;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub(crate) const PEERS: &str = "peers.json";
 /// What the files of an identity are called. Two programs may share a directory; each is a node of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// The program that keeps them.
+    program: &'static str,
     incarnation: &'static str,
     /// As which member the cluster knows the directory.
     pub member: &'static str,
@@ -37,9 +39,14 @@ pub struct Files {
 
 impl Files {
     /// Those of a server.
-    pub const NODE: Files = Files { incarnation: "incarnation", member: "node.json" };
+    pub const NODE: Files = Files { program: "influxd", incarnation: "incarnation", member: "node.json" };
     /// Those of a program that is a meta node and nothing else.
-    pub const META_ONLY: Files = Files { incarnation: "meta-incarnation", member: "meta-node.json" };
+    pub const META_ONLY: Files =
+        Files { program: "influxd-meta", incarnation: "meta-incarnation", member: "meta-node.json" };
+
+    fn other(self) -> Files {
+        if self == Files::NODE { Files::META_ONLY } else { Files::NODE }
+    }
 }
 
 /// The directory cannot be used. It is as it was.
@@ -61,6 +68,33 @@ pub enum DirError {
         /// The latest version that this release reads.
         known: u8,
     },
+    /// A meta node of the other program lives there.
+    #[error(
+        "{} is the metadata directory of {owner}; it is left untouched: start {owner}, or give {program} another [meta] dir",
+        .dir.display()
+    )]
+    Other {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: &'static str,
+        /// Who was started.
+        program: &'static str,
+    },
+    /// The directory is that of a member, and nothing says which directory it is. With a new incarnation it would be
+    /// somebody else under the same number.
+    #[error("{}: {beside} is there but {file} is not; put {file} back from a backup", .dir.display())]
+    IncarnationMissing {
+        /// The directory.
+        dir: PathBuf,
+        /// What tells that there was one.
+        beside: &'static str,
+        /// The file.
+        file: &'static str,
+    },
+    /// The disk refused. The file is named.
+    #[error("{0}")]
+    Io(#[from] io::Error),
 }
 
 /// What a directory knows of its membership.
@@ -143,10 +177,42 @@ pub fn check(env: &Env, dir: &Path) -> Result<(), DirError> {
         };
         claim::refuse_strangers(fs, WHAT, dir, &stranger)?;
     }
-    match snapshots::later_format(env, &dir.join(SNAPSHOTS)).map_err(io)? {
+    match snapshots::later_format(env, &dir.join(SNAPSHOTS))? {
         Some((path, found)) => Err(DirError::NewerFile { path, found, known: snapshots::VERSION }),
         None => Ok(()),
     }
+}
+
+/// Whether the identity in `dir` is whole and that of the program that is started: `files` are its own. `has_raft` when it
+/// is to be a meta node. A directory without any may get one. Reads only.
+///
+/// # Errors
+/// When it is a meta node's of the other program, or has lost its incarnation; the disk's.
+pub fn check_owner(env: &Env, dir: &Path, files: Files, has_raft: bool) -> Result<(), DirError> {
+    let has = |file: &str| env.fs().exists(&dir.join(file)).map_err(naming(&dir.join(file)));
+    // Who has left is emptied, which may have begun.
+    if has(files.incarnation)? || read_json(env, dir, files)?.is_some_and(|json| json.left) {
+        return Ok(());
+    }
+    let member = read_member(env, dir, files)?;
+    let has_log = has_raft && log_bytes(env, dir)? > 0;
+    if has_raft && member.is_none() {
+        let other = files.other();
+        let is_others = match files == Files::NODE {
+            // It may wait to be added, and have no log yet.
+            true => has(other.incarnation)?,
+            false => has_log && read_member(env, dir, other)?.is_some_and(|member| member.meta),
+        };
+        if is_others {
+            return Err(DirError::Other { dir: dir.to_owned(), owner: other.program, program: files.program });
+        }
+    }
+    let beside = match (has_log, member) {
+        (true, _) => LOG,
+        (false, Some(_)) => files.member,
+        (false, None) => return Ok(()),
+    };
+    Err(DirError::IncarnationMissing { dir: dir.to_owned(), beside, file: files.incarnation })
 }
 
 /// The incarnation of a directory. Made, with the directory, when there is none.
@@ -158,14 +224,14 @@ pub async fn incarnation(env: &Env, dir: &Path, files: Files) -> io::Result<Inca
     env.random_fill(&mut random);
     let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
     env.blocking(move || {
-        fs.create_dir_durable(&dir)?;
+        fs.create_dir_durable(&dir).map_err(naming(&dir))?;
         let path = dir.join(files.incarnation);
-        if fs.exists(&path)? {
-            let text = String::from_utf8(fs.read(&path)?).unwrap_or_default();
+        if let Some(bytes) = read_if_there(&*fs, &path)? {
+            let text = String::from_utf8(bytes).unwrap_or_default();
             return Incarnation::parse(text.trim_end()).ok_or_else(|| damaged(&path, "not 32 hexadecimal digits"));
         }
         let incarnation = Incarnation(u128::from_le_bytes(random));
-        fs.replace(&path, format!("{incarnation}\n").as_bytes())?;
+        fs.replace(&path, format!("{incarnation}\n").as_bytes()).map_err(naming(&path))?;
         Ok(incarnation)
     })
     .await
@@ -176,14 +242,33 @@ pub async fn incarnation(env: &Env, dir: &Path, files: Files) -> io::Result<Inca
 /// # Errors
 /// The disk's, and `InvalidData` when the file is damaged.
 pub async fn load_member(env: &Env, dir: &Path, files: Files) -> io::Result<Option<Member>> {
-    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
-    env.blocking(move || {
-        if !fs.exists(&path)? {
-            return Ok(None);
-        }
-        decode_member(&fs.read(&path)?).map_err(|error| damaged(&path, &error.to_string()))
-    })
-    .await
+    let (copy, dir) = (env.clone(), dir.to_owned());
+    env.blocking(move || read_member(&copy, &dir, files)).await
+}
+
+/// How long the Raft log is. A file system that went down may have left an empty one, which is none.
+pub(crate) fn log_bytes(env: &Env, dir: &Path) -> io::Result<u64> {
+    let (fs, path) = (&**env.fs(), dir.join(LOG));
+    let bytes = || if fs.exists(&path)? { fs.file_bytes(&path) } else { Ok(0) };
+    bytes().map_err(naming(&path))
+}
+
+fn read_member(env: &Env, dir: &Path, files: Files) -> io::Result<Option<Member>> {
+    let path = dir.join(files.member);
+    let Some(bytes) = read_if_there(&**env.fs(), &path)? else { return Ok(None) };
+    decode_member(&bytes).map_err(|error| damaged(&path, &error.to_string()))
+}
+
+fn read_json(env: &Env, dir: &Path, files: Files) -> io::Result<Option<NodeJson>> {
+    let path = dir.join(files.member);
+    let Some(bytes) = read_if_there(&**env.fs(), &path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(&path, &error.to_string()))
+}
+
+/// What a file holds; `None` when there is none. Errors name it.
+pub(crate) fn read_if_there(fs: &dyn Fs, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let read = || if fs.exists(path)? { fs.read(path).map(Some) } else { Ok(None) };
+    read().map_err(naming(path))
 }
 
 /// The member in the bytes of `node.json`.
@@ -230,7 +315,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
 pub async fn store_member(env: &Env, dir: &Path, files: Files, member: &Member) -> io::Result<()> {
     let bytes = encode_member(member);
     let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
-    env.blocking(move || fs.replace(&path, &bytes)).await
+    env.blocking(move || fs.replace(&path, &bytes).map_err(naming(&path))).await
 }
 
 /// Writes down that the directory is to be emptied: what it was a member of does not know it any more.
@@ -240,7 +325,7 @@ pub async fn store_member(env: &Env, dir: &Path, files: Files, member: &Member) 
 pub async fn mark_left(env: &Env, dir: &Path, files: Files) -> io::Result<()> {
     let bytes = serde_json::to_vec(&NodeJson { left: true, ..NodeJson::default() }).expect("plain values");
     let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
-    env.blocking(move || fs.replace(&path, &bytes)).await
+    env.blocking(move || fs.replace(&path, &bytes).map_err(naming(&path))).await
 }
 
 /// Whether [`mark_left`] was called and [`clear`] has not come to its end since.
@@ -248,16 +333,8 @@ pub async fn mark_left(env: &Env, dir: &Path, files: Files) -> io::Result<()> {
 /// # Errors
 /// The disk's, and `InvalidData` when the file is damaged.
 pub async fn has_left(env: &Env, dir: &Path, files: Files) -> io::Result<bool> {
-    let (fs, path) = (Arc::clone(env.fs()), dir.join(files.member));
-    env.blocking(move || {
-        if !fs.exists(&path)? {
-            return Ok(false);
-        }
-        let read: NodeJson =
-            serde_json::from_slice(&fs.read(&path)?).map_err(|error| damaged(&path, &error.to_string()))?;
-        Ok(read.left)
-    })
-    .await
+    let (copy, dir) = (env.clone(), dir.to_owned());
+    env.blocking(move || Ok(read_json(&copy, &dir, files)?.is_some_and(|json| json.left))).await
 }
 
 /// Removes the identity of the directory, and `with_raft` also the Raft log and the snapshots, which may be another
@@ -270,15 +347,15 @@ pub async fn clear(env: &Env, dir: &Path, files: Files, with_raft: bool) -> io::
     env.blocking(move || {
         let snapshots = dir.join(SNAPSHOTS);
         if with_raft && fs.exists(&snapshots)? {
-            fs.remove_dir_all(&snapshots)?;
+            fs.remove_dir_all(&snapshots).map_err(naming(&snapshots))?;
         }
         for file in [LOG, PEERS, files.incarnation, files.member] {
             let path = dir.join(file);
             let is_rafts = file == LOG || file == PEERS;
             if (with_raft || !is_rafts) && fs.exists(&path)? {
-                fs.remove_file(&path)?;
+                fs.remove_file(&path).map_err(naming(&path))?;
             }
-            fs.sync_dir(&dir)?;
+            fs.sync_dir(&dir).map_err(naming(&dir))?;
         }
         Ok(())
     })
@@ -313,6 +390,11 @@ pub(crate) fn format_cluster_id(id: u64) -> String {
 
 pub(crate) fn parse_cluster_id(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
+}
+
+/// Gives an error of the disk the name of the file.
+pub(crate) fn naming(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn damaged(path: &Path, why: &str) -> io::Error {
@@ -379,6 +461,7 @@ mod tests {
         env.fs().replace(&dir.join(Files::NODE.member), b"{").expect("damaged");
         assert_eq!(load_member(&env, dir, Files::NODE).await.expect_err("damaged").kind(), io::ErrorKind::InvalidData);
     }
+
     #[tokio::test]
     async fn two_programs_in_one_directory_are_two_nodes() {
         let temp = tempfile::tempdir().expect("a directory");
@@ -389,6 +472,51 @@ mod tests {
         clear(&env, dir, Files::META_ONLY, true).await.expect("removed");
         assert_eq!(incarnation(&env, dir, Files::NODE).await.expect("untouched"), server);
         assert_ne!(incarnation(&env, dir, Files::META_ONLY).await.expect("made anew"), meta_only);
+    }
+
+    #[tokio::test]
+    async fn a_directory_whose_incarnation_is_lost_or_that_is_another_programs_is_refused() {
+        let (node, meta_only) = (Files::NODE, Files::META_ONLY);
+        let told = |present: &[&str], files: Files, has_raft: bool| {
+            let temp = tempfile::tempdir().expect("a directory");
+            for name in present {
+                let text = match *name {
+                    "node.json" => r#"{"ID":7,"Meta":true}"#,
+                    "node.json of a data node" => r#"{"ID":7}"#,
+                    "meta-node.json" => r#"{"ID":8,"Meta":true}"#,
+                    "node.json of one that left" => r#"{"ID":0,"Left":true}"#,
+                    _ => "x",
+                };
+                let name = name.split(' ').next().expect("a name");
+                std::fs::write(temp.path().join(name), text).expect("written");
+            }
+            let refused = check_owner(&Env::real(), temp.path(), files, has_raft).map_err(|error| error.to_string());
+            refused.err().map_or_else(String::new, |text| text.replace(&temp.path().display().to_string(), "d"))
+        };
+        for (present, files, has_raft) in [
+            (&[][..], node, true),
+            (&[][..], meta_only, true),
+            (&["incarnation", "node.json", "raft.db"], node, true),
+            // Empty, or emptied half-way.
+            (&["node.json of one that left", "raft.db"], node, true),
+            // Both programs of a single server, whichever came first.
+            (&["meta-incarnation", "meta-node.json", "raft.db"], node, false),
+            (&["incarnation", "node.json of a data node"], meta_only, true),
+        ] {
+            assert_eq!(told(present, files, has_raft), "", "{present:?}");
+        }
+        let missing =
+            |beside: &str, file: &str| format!("d: {beside} is there but {file} is not; put {file} back from a backup");
+        assert_eq!(told(&["raft.db"], node, true), missing("raft.db", "incarnation"));
+        assert_eq!(told(&["raft.db", "node.json"], node, true), missing("raft.db", "incarnation"));
+        assert_eq!(told(&["raft.db", "meta-node.json"], meta_only, true), missing("raft.db", "meta-incarnation"));
+        assert_eq!(told(&["node.json of a data node"], node, false), missing("node.json", "incarnation"));
+        let shared = ["incarnation", "node.json of a data node", "raft.db", "meta-node.json"];
+        assert_eq!(told(&shared, meta_only, true), missing("raft.db", "meta-incarnation"));
+        let others = told(&["meta-incarnation"], node, true);
+        assert!(others.starts_with("d is the metadata directory of influxd-meta; it is left untouched: "), "{others}");
+        let others = told(&["incarnation", "node.json", "raft.db"], meta_only, true);
+        assert!(others.ends_with("start influxd, or give influxd-meta another [meta] dir"), "{others}");
     }
 
     #[tokio::test]

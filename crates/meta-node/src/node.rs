@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::announcements::Announcements;
 use crate::config::{Dialers, MetaConfig};
 use crate::http_client::{self, Answer, HttpError, Sent};
-use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS};
+use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS, naming};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
 use crate::leases::{Lease, Leases};
 use crate::peers::PeersError;
@@ -298,13 +298,15 @@ impl MetaNode {
         if identity::has_left(&env, &config.dir, config.files).await? {
             identity::clear(&env, &config.dir, config.files, true).await?;
         }
+        let (copy, dir, files) = (env.clone(), config.dir.clone(), config.files);
+        env.blocking(move || identity::check_owner(&copy, &dir, files, true)).await?;
         let incarnation = identity::incarnation(&env, &config.dir, config.files).await?;
         let lock = env.fs().lock(&config.dir, LOCK).map_err(|error| match error.kind() {
             std::io::ErrorKind::WouldBlock => StartError::InUse(config.dir.display().to_string()),
-            _ => StartError::Disk(error),
+            _ => StartError::Disk(naming(&config.dir.join(LOCK))(error)),
         })?;
         let member = identity::load_member(&env, &config.dir, config.files).await?.filter(|member| member.meta);
-        let has_log = has_bytes(&env, &config.dir.join(LOG)).await?;
+        let has_log = has_bytes(&env, &config.dir.join(LOG)).await.map_err(naming(&config.dir.join(LOG)))?;
         let (dir, file) = (|| config.dir.display().to_string(), config.files.member);
         match &member {
             None if has_log => return Err(StartError::IdentityMissing { dir: dir(), file }),
@@ -837,7 +839,8 @@ impl MetaNode {
         if !member.raft_started {
             // A crash may have left half a file that never took part in anything.
             let (fs, path) = (Arc::clone(env.fs()), path.clone());
-            env.blocking(move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) }).await?;
+            let remove = move || if fs.exists(&path)? { fs.remove_file(&path) } else { Ok(()) };
+            env.blocking(remove).await.map_err(naming(&config.dir.join(LOG)))?;
         }
         let log = LogStore::open(env, &path, lock, self.0.incarnation, id, member.raft_started).await?;
         let log = log.watched(config.witness.clone());

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use env::Env;
 use openraft::{Membership, SnapshotMeta, StoredMembership};
 
+use crate::identity::naming;
+
 /// First bytes of a file, before the version.
 const MAGIC: [u8; 7] = *b"MSMETAS";
 /// The version that is written, and the latest that is read: one byte.
@@ -38,7 +40,7 @@ impl SnapshotDir {
     pub(crate) async fn open(env: &Env, dir: &Path) -> io::Result<SnapshotDir> {
         let opened = SnapshotDir { env: env.clone(), dir: dir.to_owned() };
         let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
-        env.blocking(move || fs.create_dir_durable(&dir)).await?;
+        env.blocking(move || fs.create_dir_durable(&dir).map_err(naming(&dir))).await?;
         Ok(opened)
     }
 
@@ -48,7 +50,8 @@ impl SnapshotDir {
         self.env
             .blocking(move || {
                 for name in names(&*fs, &dir)?.into_iter().rev() {
-                    match decode(&fs.read(&dir.join(&name))?) {
+                    let path = dir.join(&name);
+                    match decode(&fs.read(&path).map_err(naming(&path))?) {
                         Some(read) => return Ok(Some(read)),
                         None => tracing::error!(file = name, "metadata snapshot is damaged, using the one before it"),
                     }
@@ -64,11 +67,13 @@ impl SnapshotDir {
         self.env
             .blocking(move || {
                 let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
-                fs.replace(&dir.join(format!("{index:020}-{term:020}{SUFFIX}")), &encode(&meta, &data))?;
+                let path = dir.join(format!("{index:020}-{term:020}{SUFFIX}"));
+                fs.replace(&path, &encode(&meta, &data)).map_err(naming(&path))?;
                 let names = names(&*fs, &dir)?;
                 let old = names.len().saturating_sub(KEPT);
                 for name in &names[..old] {
-                    fs.remove_file(&dir.join(name))?;
+                    let path = dir.join(name);
+                    fs.remove_file(&path).map_err(naming(&path))?;
                 }
                 if old > 0 { fs.sync_dir(&dir) } else { Ok(()) }
             })
@@ -85,11 +90,11 @@ impl SnapshotDir {
             .blocking(move || {
                 for name in names(&*fs, &dir)? {
                     let path = dir.join(&name);
-                    let Some((mut meta, data)) = decode(&fs.read(&path)?) else { continue };
+                    let Some((mut meta, data)) = decode(&fs.read(&path).map_err(naming(&path))?) else { continue };
                     if *meta.last_membership.membership() != membership {
                         meta.last_membership =
                             StoredMembership::new(*meta.last_membership.log_id(), membership.clone());
-                        fs.replace(&path, &encode(&meta, &data))?;
+                        fs.replace(&path, &encode(&meta, &data)).map_err(naming(&path))?;
                     }
                 }
                 Ok(())
@@ -102,12 +107,13 @@ impl SnapshotDir {
 /// the same place in every version and tells a later one from damage.
 pub(crate) fn later_format(env: &Env, dir: &Path) -> io::Result<Option<(PathBuf, u8)>> {
     let fs = &**env.fs();
-    if !fs.exists(dir)? {
+    if !fs.exists(dir).map_err(naming(dir))? {
         return Ok(None);
     }
     for name in names(fs, dir)? {
         let path = dir.join(name);
-        if let Some(version) = version(&fs.read(&path)?).filter(|version| *version > VERSION) {
+        let bytes = fs.read(&path).map_err(naming(&path))?;
+        if let Some(version) = version(&bytes).filter(|version| *version > VERSION) {
             return Ok(Some((path, version)));
         }
     }
@@ -123,7 +129,7 @@ fn version(bytes: &[u8]) -> Option<u8> {
 
 /// Names of snapshot files, oldest first.
 fn names(fs: &dyn env::Fs, dir: &Path) -> io::Result<Vec<String>> {
-    let entries = fs.list(dir)?.into_iter().map(|entry| entry.name);
+    let entries = fs.list(dir).map_err(naming(dir))?.into_iter().map(|entry| entry.name);
     Ok(entries.filter(|name| name.ends_with(SUFFIX)).collect())
 }
 
@@ -218,6 +224,20 @@ mod tests {
         bytes[20] ^= 1;
         env.fs().replace(&path, &bytes).expect("written");
         assert_eq!(later_format(&env, temp.path()).expect("readable"), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_named() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let env = Env::real();
+        let snapshots = SnapshotDir::open(&env, temp.path()).await.expect("opens");
+        let path = temp.path().join(format!("5-1{SUFFIX}"));
+        std::fs::create_dir(&path).expect("made");
+        let named = format!("{}: Is a directory", path.display());
+        for error in [snapshots.newest().await.err(), later_format(&env, temp.path()).err()] {
+            let text = error.expect("no file").to_string();
+            assert!(text.starts_with(&named), "{text}");
+        }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
-use testkit::Cluster;
+use testkit::{Cluster, until};
 
 use super::{check, cluster};
 
@@ -92,6 +93,58 @@ fn directories_of_other_programs_are_left_as_they_were() {
             std::fs::create_dir_all(dir.join(name).join("lost+found"))?;
             std::fs::write(dir.join(name).join(".keep"), b"")?;
         }
+        cluster.start(0, &[])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_port_that_is_taken_leaves_no_cluster_behind() {
+    let (mut cluster, _dir) = cluster(63, 1);
+    let done = (|| {
+        let dir = cluster.nodes[0].dir().to_owned();
+        for port in [8086, 8088, 8091] {
+            let address = cluster.nodes[0].at(port);
+            let _taken = std::net::TcpListener::bind(&address)?;
+            cluster.spawn(0, &[])?;
+            let said = format!("cannot listen on {address}");
+            until("it refuses", Duration::from_secs(30), || {
+                Ok(cluster.nodes[0].log_tail(1).contains(&said).then_some(()))
+            })?;
+            cluster.kill(0)?;
+            let made = ["hh", "meta", "data"].map(|name| dir.join(name)).into_iter().find(|path| path.exists());
+            anyhow::ensure!(made.is_none(), "{made:?}");
+        }
+        cluster.start(0, &[])
+    })();
+    check(&cluster, done);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let (mut cluster, _dir) = cluster(64, 1);
+    let done = (|| {
+        cluster.start(0, &[])?;
+        anyhow::ensure!(cluster.stop(0)? == Some(0));
+        let meta = cluster.nodes[0].dir().join("meta");
+        let aside = cluster.nodes[0].dir().join("aside");
+        for name in ["node.json", "incarnation", "peers.json"] {
+            let path = meta.join(name);
+            std::fs::rename(&path, &aside)?;
+            std::fs::create_dir(&path)?;
+            let said = refusal(&mut cluster, 0)?;
+            anyhow::ensure!(said.contains(&format!("run: {}: Is a directory", path.display())), "{said}");
+            std::fs::remove_dir(&path)?;
+            std::fs::rename(&aside, &path)?;
+        }
+        // A new one would make somebody else of the member.
+        std::fs::rename(meta.join("incarnation"), &aside)?;
+        let before = files(&meta)?;
+        let said = refusal(&mut cluster, 0)?;
+        let why = "raft.db is there but incarnation is not; put incarnation back from a backup";
+        anyhow::ensure!(said.contains(&format!("{}: {why}", meta.display())), "{said}");
+        anyhow::ensure!(files(&meta)? == before, "it is as it was");
+        std::fs::rename(&aside, meta.join("incarnation"))?;
         cluster.start(0, &[])
     })();
     check(&cluster, done);

@@ -29,7 +29,7 @@ use serde::Deserialize;
 
 use super::older_copy::Recovered;
 use super::{MetaNode, Port, ProposeError, Running, StartError};
-use crate::identity::{Member, PEERS, format_cluster_id};
+use crate::identity::{Member, PEERS, format_cluster_id, read_if_there};
 use crate::peers::{self, PeersError};
 use crate::raft::{LogStore, Recovery, Roster, StoreError, Written, membership};
 use crate::snapshots::SnapshotDir;
@@ -96,7 +96,7 @@ impl MetaNode {
     /// The recovery that the file asks for.
     async fn asked_for(&self, member: &Member, log: &LogStore) -> Result<Option<Recovery>, StartError> {
         let (fs, path) = (Arc::clone(self.0.env.fs()), self.0.config.dir.join(PEERS));
-        let read = self.0.env.blocking(move || if fs.exists(&path)? { fs.read(&path).map(Some) } else { Ok(None) });
+        let read = self.0.env.blocking(move || read_if_there(&*fs, &path));
         let Some(text) = read.await? else { return Ok(None) };
         let Some(written) = log.peers_written().await? else {
             tracing::warn!("{PEERS} is not this node's and says nothing to it; it will be replaced");
