@@ -53,7 +53,7 @@ impl MetaEndpoint for LocalMeta {
         match self.node.propose_bytes(&command).await {
             Ok(reply) => Outcome::Accepted(Accepted { index: 0, reply }),
             Err(ProposeError::NotLeader(leader)) => Outcome::NotLeader(leader.http_addr),
-            Err(ProposeError::NoLeader) => Outcome::NotLeader(String::new()),
+            Err(ProposeError::NoLeader | ProposeError::NoSpace) => Outcome::NotLeader(String::new()),
             Err(error) => Outcome::Unknown(error.to_string()),
         }
     }
@@ -99,7 +99,9 @@ impl MetaLink for LocalMeta {
                     Ok(Proposed { outcome: Err(rejection), index: self.node.data().index() })
                 }
                 Err(ProposeError::NotLeader(leader)) => self.remote.propose_first(&leader.http_addr, command).await,
-                Err(ProposeError::NoLeader) => Err(LinkError::Unavailable("no leader".to_owned())),
+                Err(error @ (ProposeError::NoLeader | ProposeError::NoSpace)) => {
+                    Err(LinkError::Unavailable(error.to_string()))
+                }
                 Err(error) => Err(LinkError::Unknown(error.to_string())),
             }
         })

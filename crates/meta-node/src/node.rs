@@ -253,6 +253,9 @@ pub enum ProposeError {
     /// This node led when it took the command, and does not any more. The command may be carried out yet.
     #[error("the leader was lost before a majority had the command")]
     Lost,
+    /// The leader's disk is full. Try again later.
+    #[error("no space left on device")]
+    NoSpace,
     /// This node's Raft has ended. The process should end, too.
     #[error("raft: {0}")]
     Stopped(String),
@@ -460,6 +463,9 @@ impl MetaNode {
             self.has_founder(command) && (recover::comes_first(command) || running.settled.load(Ordering::Acquire));
         if !self.is_backed(&running) || !is_in_turn {
             return Err(ProposeError::NoLeader);
+        }
+        if running.log.is_full() {
+            return Err(ProposeError::NoSpace);
         }
         let timeout = self.0.config.propose_timeout;
         let decided = self.with_agreed_time(command);
@@ -718,6 +724,9 @@ impl MetaNode {
     /// directory can be opened again soon after, when Raft has let go of its log.
     pub async fn shutdown(&self) {
         self.0.closed.send_replace(true);
+        if let Some(running) = self.running() {
+            running.log.give_up();
+        }
         let running = self.0.running.lock().take();
         if let Some(running) = running {
             running.tasks.0.iter().for_each(TaskHandle::abort);
@@ -879,6 +888,7 @@ impl MetaNode {
         ];
         let settled = Arc::new(AtomicBool::new(recovered.is_none()));
         let tasks = Arc::new(Tasks(tasks));
+        log.be_patient();
         *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, tasks });
         Ok(())
     }

@@ -9,6 +9,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use env::Env;
@@ -23,6 +24,8 @@ pub(crate) const VERSION: u8 = 1;
 /// Magic and version, checksum over all that follows, length of the description.
 const HEADER_BYTES: usize = 8 + 4 + 4;
 const SUFFIX: &str = ".snapshot";
+/// How long to wait for space before the disk is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How many files stay.
 const KEPT: usize = 2;
 
@@ -61,24 +64,33 @@ impl SnapshotDir {
             .await
     }
 
-    /// Writes a snapshot; afterwards it is durable and the oldest ones are gone.
+    /// Writes a snapshot; afterwards it is durable and the oldest ones are gone. A full disk is waited for.
     pub(crate) async fn write(&self, meta: Meta, data: Bytes) -> io::Result<()> {
-        let (fs, dir) = (Arc::clone(self.env.fs()), self.dir.clone());
-        self.env
-            .blocking(move || {
-                let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
-                let path = dir.join(format!("{index:020}-{term:020}{SUFFIX}"));
-                fs.replace(&path, &encode(&meta, &data)).map_err(naming(&path))?;
-                let names = names(&*fs, &dir)?;
-                let old = names.len().saturating_sub(KEPT);
-                for name in &names[..old] {
-                    let path = dir.join(name);
-                    fs.remove_file(&path).map_err(naming(&path))?;
+        let snapshot = Arc::new((meta, data));
+        loop {
+            let (fs, dir, snapshot) = (Arc::clone(self.env.fs()), self.dir.clone(), Arc::clone(&snapshot));
+            match self.env.blocking(move || write(&*fs, &dir, &snapshot.0, &snapshot.1)).await {
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                    tracing::warn!(%error, "no space left for a snapshot of the metadata");
+                    tokio::time::sleep(PAUSE).await;
                 }
-                if old > 0 { fs.sync_dir(&dir) } else { Ok(()) }
-            })
-            .await
+                done => return done,
+            }
+        }
     }
+}
+
+fn write(fs: &dyn env::Fs, dir: &Path, meta: &Meta, data: &Bytes) -> io::Result<()> {
+    let (index, term) = meta.last_log_id.map_or((0, 0), |id| (id.index, id.leader_id.term));
+    let path = dir.join(format!("{index:020}-{term:020}{SUFFIX}"));
+    fs.replace(&path, &encode(meta, data)).map_err(naming(&path))?;
+    let names = names(fs, dir)?;
+    let old = names.len().saturating_sub(KEPT);
+    for name in &names[..old] {
+        let path = dir.join(name);
+        fs.remove_file(&path).map_err(naming(&path))?;
+    }
+    if old > 0 { fs.sync_dir(dir) } else { Ok(()) }
 }
 
 impl SnapshotDir {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use env::Env;
 use env::simulated::{Effect, Fuse, LossModel, SimClock, SimDisk};
 use meta::{Command, Data, PolicySpec};
-use meta_node::{BoxFuture, MetaConfig, MetaNode, RaftTransport, TransportError};
+use meta_node::{BoxFuture, MetaConfig, MetaNode, ProposeError, RaftTransport, TransportError};
 use model::Timestamp;
 
 /// Databases that a life tries to create. With a snapshot every few of them, all kinds of writing happen.
@@ -129,4 +129,86 @@ fn a_failing_disk_stops_the_node_and_loses_nothing_acknowledged() {
         let effect = if after % 2 == 0 { Effect::FailOnce } else { Effect::FailForever };
         check(5_000 + after, Fuse { kinds: Fuse::CHANGES, after, effect }, LossModel::LoseAll);
     }
+}
+
+/// With a name that takes space.
+fn create(number: usize) -> Command {
+    let policy = Some(PolicySpec { name: "x".repeat(250), ..PolicySpec::automatic() });
+    Command::CreateDatabase { name: format!("db{number}"), policy, explicit: false }
+}
+
+/// Creates databases with room for `room` more bytes, until that has failed a few times; then there is room again, and all
+/// come about. The node never ends.
+async fn squeezed(env: Env, disk: &SimDisk, room: u64) -> Acknowledged {
+    let node = MetaNode::start(env, config(), Arc::new(Nobody)).await.expect("starts");
+    node.bootstrap().await.expect("forms");
+    carried_out(&node, &create(0)).await;
+    disk.set_bytes_max(Some(disk.used_bytes() + room));
+    let mut names = vec!["db0".to_owned()];
+    let work = async {
+        let (mut refused, mut pause) = (0, tokio::time::interval(Duration::from_secs(2)));
+        while refused < 5 {
+            let number = names.len();
+            assert!(number < 5_000, "room for {room}: it is never full");
+            match node.propose(&create(number)).await {
+                Ok(_) => names.push(format!("db{number}")),
+                Err(ProposeError::NoSpace | ProposeError::Timeout(_)) => {
+                    refused += 1;
+                    pause.tick().await;
+                }
+                Err(error) => panic!("room for {room}: {error}"),
+            }
+        }
+        assert!(node.data().database("db0").is_some(), "what there is can be read");
+        disk.set_bytes_max(None);
+        for number in names.len()..names.len() + DATABASES {
+            carried_out(&node, &create(number)).await;
+            names.push(format!("db{number}"));
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        why = node.failed() => panic!("room for {room}: {why}"),
+    }
+    Acknowledged { databases: names, cluster_id: Some(node.data().cluster_id()) }
+}
+
+#[test]
+fn a_full_disk_is_waited_for_and_loses_nothing_acknowledged() {
+    // Whatever the next thing is for which there is no space.
+    for room in (0..24).map(|step| step * 4_096 / 3) {
+        let disk = SimDisk::new(room);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let env = Env::simulated(room, &SimClock::new(Timestamp(0)), &disk);
+        let acknowledged = runtime.block_on(async {
+            let limit = tokio::time::timeout(Duration::from_secs(3_600), squeezed(env, &disk, room));
+            limit.await.unwrap_or_else(|_| panic!("room for {room}: nothing happens"))
+        });
+        disk.crash(LossModel::LoseAll);
+        drop(runtime);
+        life(room + 1, &disk, &acknowledged, SimDisk::kill).unwrap_or_else(|why| panic!("room for {room}: {why}"));
+    }
+}
+
+#[test]
+fn a_node_that_waits_for_space_can_be_stopped() {
+    let disk = SimDisk::new(3);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let env = Env::simulated(3, &SimClock::new(Timestamp(0)), &disk);
+    runtime.expect("a runtime").block_on(async {
+        let node = MetaNode::start(env.clone(), config(), Arc::new(Nobody)).await.expect("starts");
+        node.bootstrap().await.expect("forms");
+        carried_out(&node, &create(0)).await;
+        disk.set_bytes_max(Some(0));
+        for number in 1.. {
+            match node.propose(&create(number)).await {
+                Ok(_) => assert!(number < 5_000, "it is never full"),
+                Err(ProposeError::Timeout(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(matches!(node.propose(&create(0)).await, Err(ProposeError::NoSpace)));
+        tokio::time::timeout(Duration::from_secs(60), node.shutdown()).await.expect("it stops");
+    });
 }

@@ -3,6 +3,7 @@
 //! Appends and votes are synced before they count. The committed position is written without a sync and reaches the disk
 //! with the next append; losing it costs nothing but knowledge of what was committed, which the leader has.
 
+mod file;
 mod recover;
 
 use std::fmt::Debug;
@@ -11,7 +12,7 @@ use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
-use env::{DirLock, Env, OpenMode};
+use env::{DirLock, Env};
 use meta::Incarnation;
 use model::NodeId;
 use openraft::storage::{LogFlushed, RaftLogStorage};
@@ -20,8 +21,8 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::file::LogFile;
 pub(crate) use self::recover::{Recovery, Roster, Written, membership};
-use super::backend::Backend;
 use super::types::TypeConfig;
 use super::witness::{self, RaftWitness};
 
@@ -107,15 +108,9 @@ impl RedbError for redb::SetDurabilityError {}
 #[derive(Clone)]
 pub(crate) struct LogStore {
     env: Env,
-    file: Arc<OpenFile>,
+    file: Arc<LogFile>,
     member: u64,
     witness: Option<Arc<dyn RaftWitness>>,
-}
-
-struct OpenFile {
-    // Closed before the lock is let go: fields drop in order.
-    database: Database,
-    _lock: Arc<dyn DirLock>,
 }
 
 impl Debug for LogStore {
@@ -137,18 +132,25 @@ impl LogStore {
         id: NodeId,
         was_used: bool,
     ) -> Result<LogStore, StoreError> {
-        let (path, fs) = (path.to_owned(), Arc::clone(env.fs()));
-        let file = env.blocking(move || {
-            let existed = fs.exists(&path)?;
-            let file = fs.open(&path, OpenMode::Create)?;
-            if !existed && let Some(dir) = path.parent() {
-                fs.sync_dir(dir)?;
-            }
-            let database = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Backend(file))?;
-            own(&database, incarnation, id, was_used)?;
-            Ok::<_, StoreError>(OpenFile { database, _lock: lock })
-        });
-        Ok(LogStore { env: env.clone(), file: Arc::new(file.await?), member: id.0, witness: None })
+        let (again, path) = (env.clone(), path.to_owned());
+        let file = env.blocking(move || LogFile::open(&again, &path, lock)).await?;
+        file.run(env, move |database| own(database, incarnation, id, was_used)).await?;
+        Ok(LogStore { env: env.clone(), file: Arc::new(file), member: id.0, witness: None })
+    }
+
+    /// From now on a full disk is waited for.
+    pub(crate) fn be_patient(&self) {
+        self.file.be_patient();
+    }
+
+    /// Nobody waits for space any more.
+    pub(crate) fn give_up(&self) {
+        self.file.give_up();
+    }
+
+    /// Whether a write waits for space.
+    pub(crate) fn is_full(&self) -> bool {
+        self.file.is_full()
     }
 
     /// The same, watched.
@@ -175,20 +177,20 @@ impl LogStore {
     /// Runs `read` off the async threads.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
+        read: impl Fn(&Database) -> Result<T, StoreError> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        let file = Arc::clone(&self.file);
-        self.env.blocking(move || read(&file.database)).await
+        self.file.run(&self.env, read).await
     }
 
-    /// Runs `write` in one transaction, off the async threads.
+    /// Runs `write` in one transaction, off the async threads; more than once when the disk is full meanwhile.
     async fn write(
         &self,
         durability: Durability,
-        write: impl FnOnce(&redb::WriteTransaction) -> Result<(), StoreError> + Send + 'static,
+        write: impl Fn(&redb::WriteTransaction) -> Result<(), StoreError> + Send + Sync + 'static,
     ) -> Result<(), StoreError> {
-        let file = Arc::clone(&self.file);
-        self.env.blocking(move || commit(&file.database, durability, write)).await
+        self.file.run(&self.env, move |database| commit(database, durability, &write)).await?;
+        self.file.note_space();
+        Ok(())
     }
 
     async fn read_state<T: DeserializeOwned + Send + 'static>(
