@@ -425,6 +425,7 @@ pub(crate) async fn announce(
         node_type: "data".to_owned(),
         status: "joined".to_owned(),
         context: None,
+        age: None,
         version: CLUSTER_VERSION.to_owned(),
         client_scheme: None,
     };

@@ -50,6 +50,7 @@ impl MetaNode {
             node_type: "meta".to_owned(),
             status: "joined".to_owned(),
             context: None,
+            age: None,
             version: self.0.config.version.clone(),
         }
     }
@@ -61,7 +62,7 @@ impl MetaNode {
         loop {
             let others = other_meta_servers(&self.data(), self.id());
             let (now, age_max) = (self.0.env.monotonic(), self.0.config.announcement_age_max);
-            let announcement = self.0.announcements.lock().pass_on(self.own_announcement(), now, age_max);
+            let announcement = self.0.announcements.lock().pass_on(self.own_announcement(), &self.data(), now, age_max);
             if others == told {
                 tell_one(self.dialer(Port::Admin), &self.0.config.auth, &others, &announcement).await;
             } else {

@@ -40,6 +40,7 @@ use crate::admission::JoinRefusal;
 use crate::announcements::Announcement;
 use crate::arrival;
 use crate::join::{JoinAnswer, JoinRequest};
+use crate::leases::{NAME_BYTES_MAX, NotGranted};
 use crate::node::{MetaNode, Port};
 
 /// Largest request body, in bytes.
@@ -186,7 +187,7 @@ async fn read_body(body: Body) -> Result<Bytes, Reply> {
 /// The answer to a body that could not be read to its end.
 fn unread(error: &(dyn std::error::Error + 'static)) -> Reply {
     if error.is::<LengthLimitError>() {
-        return Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return Reply::too_large();
     }
     let status = if is_stalled(error) { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
     Reply::error(status, &error.to_string())
@@ -303,6 +304,9 @@ impl Admin {
         if name.is_empty() {
             return wrong("lease name required");
         }
+        if name.len() > NAME_BYTES_MAX {
+            return wrong("lease name too long");
+        }
         let id = Some(fields.get("nodeid")).filter(|id| !id.is_empty()).unwrap_or_else(|| fields.get("node_id"));
         if id.is_empty() {
             return wrong("node ID required");
@@ -310,7 +314,9 @@ impl Admin {
         let Ok(id) = id.parse() else { return wrong("invalid node ID") };
         let (status, lease) = match self.node.lease(name, NodeId(id)).await {
             Ok(Ok(lease)) => (StatusCode::OK, lease),
-            Ok(Err(lease)) => (StatusCode::CONFLICT, lease),
+            Ok(Err(NotGranted::Held(lease))) => (StatusCode::CONFLICT, lease),
+            Ok(Err(why @ NotGranted::NoMember)) => return wrong(&why.to_string()),
+            Ok(Err(why @ NotGranted::Full)) => return Reply::error(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()),
             Err(error) => return operators::refused(&error.into(), uri),
         };
         let left = lease.expires.saturating_sub(self.node.0.env.monotonic());

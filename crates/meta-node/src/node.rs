@@ -31,7 +31,7 @@ use crate::config::{Dialers, MetaConfig};
 use crate::http_client::{self, Answer, HttpError, Sent};
 use crate::identity::{self, DirError, LOCK, LOG, Member, SNAPSHOTS, naming};
 use crate::join::{self, DataAddresses, JoinRequest, Joined, MetaAddresses, Stage};
-use crate::leases::{Lease, Leases};
+use crate::leases::{Lease, Leases, NotGranted};
 use crate::peers::PeersError;
 use crate::raft::{
     Body, Envelope, LogCommand, LogStore, Machine, Network, Peers, RaftError, RaftReply, Recovery, Refusal, Roster,
@@ -515,17 +515,20 @@ impl MetaNode {
         }
     }
 
-    /// Gives or renews a lease to `node`; the inner error is the lease of whoever has it. Only the leader can, and asks a
-    /// majority first whether it still is.
+    /// Gives or renews a lease to `node`, a member of any kind; the inner error tells why not. Only the leader can, and asks
+    /// a majority first whether it still is.
     ///
     /// # Errors
     /// As [`MetaNode::propose`].
-    pub(crate) async fn lease(&self, name: &str, node: NodeId) -> Result<Result<Lease, Lease>, ProposeError> {
+    pub(crate) async fn lease(&self, name: &str, node: NodeId) -> Result<Result<Lease, NotGranted>, ProposeError> {
         // Of the term in which it was the leader, and not of one that it hears of meanwhile: its numbers are another's.
         let term = self.term();
-        self.ensure_linearizable().await?;
+        let data = self.ensure_linearizable().await?;
         if self.term() != term {
             return Err(ProposeError::NoLeader);
+        }
+        if data.node(node).is_none() {
+            return Ok(Err(NotGranted::NoMember));
         }
         let (now, duration) = (self.0.env.monotonic(), self.0.config.lease_duration);
         Ok(self.0.leases.lock().acquire(name, node, term, now, duration))

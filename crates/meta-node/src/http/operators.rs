@@ -9,7 +9,7 @@ use stdx::form::Fields;
 
 use super::Admin;
 use super::reply::{self, Reply};
-use crate::announcements::Announcement;
+use crate::announcements::{ANNOUNCEMENT_BYTES_MAX, Announcement};
 use crate::operate::{Enter, OperateError};
 
 /// How far ahead groups are ended when nothing is said.
@@ -45,6 +45,7 @@ impl Admin {
             "/add-data" => return Some(self.added(self.add_data(&form()).await, uri)),
             "/update-data" => return Some(self.added(self.update_data(&form()).await, uri)),
             "/enter" => self.enter(body).await,
+            "/announce" if body.len() > ANNOUNCEMENT_BYTES_MAX => return Some(Reply::too_large()),
             "/announce" => self.announce(body),
             "/leave" => self.node.leave().await,
             "/remove" => self.remove_meta(&form()).await,
@@ -93,6 +94,9 @@ impl Admin {
 
     fn announce(&self, body: &[u8]) -> Result<(), OperateError> {
         let announcement: Announcement = parsed(body)?;
+        if !announcement.fits() {
+            return Err(OperateError::Invalid("the announcement has texts that are too long".to_owned()));
+        }
         self.node.hear(announcement);
         Ok(())
     }

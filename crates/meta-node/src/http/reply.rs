@@ -48,6 +48,11 @@ impl Reply {
         Reply::error_with(status, message, &json!({ "error": message }))
     }
 
+    /// A body that is longer than it may be.
+    pub(super) fn too_large() -> Reply {
+        Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+    }
+
     /// Nobody whom we know. Clients find the reason in the body alone.
     pub(super) fn unauthorized(message: &str) -> Reply {
         let body = Bytes::from(json!({ "error": message }).to_string());

@@ -313,6 +313,11 @@ async fn versions_and_labels_get_around() {
     let own = json!({"tcpAddr": data.address, "httpAddr": "d:8086", "httpScheme": "https", "time": 1,
                      "nodeType": "data", "status": "joined", "context": null, "version": "9.9"});
     assert_eq!(post(&b.peer(), "/announce", "application/json", own.to_string().as_bytes()).await.0, 204);
+    let long = format!(r#"{{"tcpAddr":"{}","time":1}}"#, "x".repeat(1_000));
+    let (status, told) = post(&b.peer(), "/announce", "application/json", long.as_bytes()).await;
+    assert!(status == 400 && told.contains("too long"), "{status} {told}");
+    let large = format!(r#"{{"tcpAddr":"d:1","more":"{}"}}"#, "x".repeat(256 << 10));
+    assert_eq!(post(&b.peer(), "/announce", "application/json", large.as_bytes()).await.0, 413);
     assert_eq!(post(&b.peer(), "/announce", "application/json", b"{").await.0, 400);
     let labels = json!({"nodeID": 4, "set": {"az": "west", "rack": "1"}, "delete": []});
     let leads = leader(&[&a, &b, &c]).await;
@@ -408,23 +413,28 @@ async fn a_lease_is_held_by_one_node_at_a_time() {
         (answer.status().as_u16(), serde_json::from_str::<Value>(&body).unwrap_or(Value::String(body)))
     };
     for (query, want) in [
-        ("nodeid=4", "lease name required"),
+        ("nodeid=1", "lease name required"),
         ("name=continuous_querier", "node ID required"),
         ("name=continuous_querier&nodeid=x", "invalid node ID"),
     ] {
         assert_eq!(ask(query).await, (400, json!(want)));
     }
-    let (status, first) = ask("name=continuous_querier&nodeid=4").await;
-    assert_eq!((status, &first["name"], &first["owner"]), (200, &json!("continuous_querier"), &json!(4)));
-    let (status, held) = ask("name=continuous_querier&node_id=5").await;
-    assert_eq!((status, &held["owner"], &held["fence"]), (409, &json!(4), &first["fence"]));
-    let (status, renewed) = ask("name=continuous_querier&nodeid=4").await;
+    // Whoever it is, it is nobody who could do what the lease is for.
+    assert_eq!(ask("name=continuous_querier&nodeid=4").await, (400, json!("node not found")));
+    let long = "x".repeat(256);
+    assert_eq!(ask(&format!("name={long}&nodeid=1")).await, (400, json!("lease name too long")));
+    assert_eq!(ask(&format!("name={}&nodeid=1", &long[1..])).await.0, 200);
+    let (status, first) = ask("name=continuous_querier&nodeid=1").await;
+    assert_eq!((status, &first["name"], &first["owner"]), (200, &json!("continuous_querier"), &json!(1)));
+    let (status, held) = ask("name=continuous_querier&node_id=2").await;
+    assert_eq!((status, &held["owner"], &held["fence"]), (409, &json!(1), &first["fence"]));
+    let (status, renewed) = ask("name=continuous_querier&nodeid=1").await;
     assert_eq!((status, &renewed["fence"]), (200, &first["fence"]));
     assert!(renewed["expiration"].as_str() >= first["expiration"].as_str());
     // Elsewhere one is sent to the leader.
     let other = [&a, &b, &c].into_iter().find(|process| process.node.id() != leads.node.id()).expect("two others");
-    let answer = call(&other.peer(), "GET", "/lease?name=x&nodeid=4").await;
-    assert_eq!(answer.headers()["location"], format!("http://{}/lease?name=x&nodeid=4", leads.peer()));
+    let answer = call(&other.peer(), "GET", "/lease?name=x&nodeid=1").await;
+    assert_eq!(answer.headers()["location"], format!("http://{}/lease?name=x&nodeid=1", leads.peer()));
 }
 
 #[tokio::test]

@@ -98,7 +98,10 @@ pub async fn work(seed: u64, number: u64, bug: Bug, servers: Rc<Servers>, histor
         node = hinted.unwrap_or(node);
         if dice.chance(15) {
             let Some(host) = node.config().http_addr.strip_suffix(":8091") else { continue };
-            let grant = lease(host, dice.below(2), 1 + number).await;
+            // For one of the members; others get none.
+            let members: Vec<u64> = node.data().nodes().iter().map(|node| node.id.0).collect();
+            let Some(owner) = members.get(dice.index(members.len().max(1))) else { continue };
+            let grant = lease(host, dice.below(2), *owner).await;
             if let Some(wrong) = grant.and_then(|grant| history.grant(grant)) {
                 servers.problem(wrong);
             }
