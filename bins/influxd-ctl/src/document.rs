@@ -64,6 +64,9 @@ pub(crate) struct MetaNode {
 pub(crate) struct Status {
     #[serde(deserialize_with = "or_empty")]
     pub(crate) node_type: String,
+    /// The identity of its directory, told by our own nodes.
+    #[serde(deserialize_with = "or_empty")]
+    pub(crate) incarnation: String,
     /// The Raft address of the leader, told by meta nodes; empty without a cluster.
     #[serde(deserialize_with = "or_empty")]
     pub(crate) leader: String,

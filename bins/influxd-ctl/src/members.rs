@@ -1,10 +1,17 @@
 //! Adding, removing and updating nodes.
 
+use std::time::Duration;
+
 use clap::Parser;
 
 use crate::document::{DataNode, MetaNode, Status};
 use crate::failure::Failure;
 use crate::program::{Ctl, NoFlags, Stopped, at_most, read, read_flags};
+
+/// How long a node that leaves may take to be back.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const LEAVE_PAUSE: Duration = Duration::from_millis(100);
 
 /// `add-meta <http-addr>`
 pub(crate) async fn add_meta(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(), Stopped> {
@@ -68,9 +75,10 @@ pub(crate) async fn remove_meta(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(
         return Err(Failure::argument("-tcpAddr is required with -force").into());
     }
     let target = ctl.client(address)?;
-    if !flags.force {
-        must_be_member(ctl, address).await?;
-    }
+    let before = match flags.force {
+        true => Status::default(),
+        false => member(ctl, address).await?,
+    };
     let verb = if flags.force { "Force remove" } else { "Remove" };
     if !flags.yes && !ctl.terminal.confirm(&format!("{verb} {address} from the cluster [y/N]: "))? {
         return Ok(());
@@ -80,12 +88,34 @@ pub(crate) async fn remove_meta(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(
         ctl.post(&ctl.bound()?, "/remove", &form).await?;
     } else {
         ctl.post(&target, "/leave", &[]).await?;
+        comes_back(ctl, address, &before).await?;
     }
     ctl.terminal.say(format_args!("Removed meta node at {address}"))?;
     Ok(())
 }
 
-async fn must_be_member(ctl: &Ctl<'_>, address: &str) -> Result<(), Failure> {
+/// Waits until a node that leaves, and closes its ports for a moment, is back as one that can be added, for as long as that
+/// may take: a program that ends instead has left all the same.
+async fn comes_back(ctl: &Ctl<'_>, address: &str, before: &Status) -> Result<(), Failure> {
+    let target = ctl.client(address)?;
+    let back = async {
+        loop {
+            let answer = target.get("/status").await.ok();
+            let status = answer.and_then(|answer| read::<Status>(&answer.body).ok());
+            // One of another program does not tell who it is.
+            let is_new = |status: &Status| before.incarnation.is_empty() || status.incarnation != before.incarnation;
+            if status.is_some_and(|status| !status.is_member() && is_new(&status)) {
+                return;
+            }
+            tokio::time::sleep(LEAVE_PAUSE).await;
+        }
+    };
+    let _ = tokio::time::timeout(LEAVE_DEADLINE, back).await;
+    Ok(())
+}
+
+/// What a member says of itself.
+async fn member(ctl: &Ctl<'_>, address: &str) -> Result<Status, Failure> {
     let status = ctl.client(address)?.get("/status").await.map_err(|error| match ctl.failure(&error) {
         Failure::Operation { text, .. } if error.status().is_none() => Failure::Operation {
             text,
@@ -101,7 +131,7 @@ async fn must_be_member(ctl: &Ctl<'_>, address: &str) -> Result<(), Failure> {
     if !status.is_member() {
         return Err(refused("part of a cluster"));
     }
-    Ok(())
+    Ok(status)
 }
 
 impl Status {

@@ -427,6 +427,10 @@ fn a_meta_node_that_leaves_or_is_removed_while_it_is_away_waits_again() -> anyho
     metas[1].start()?;
     waits(&metas[1], &before[0])?;
     ensure!(add(&metas[..1], &metas[1])? == 5);
+    // One that runs is back when the answer comes.
+    let (status, body) = operate(&metas[..1], "/remove", &format!("httpAddr={}", metas[2].at(8091)))?;
+    ensure!(status == 204 && metas[2].status()?["peers"] == Value::Null, "{status} {body}");
+    ensure!(add(&metas[..1], &metas[2])? == 6);
     ensure!(metas[0].status()?["peers"].as_array().is_some_and(|peers| peers.len() == 3));
     Ok(())
 }

@@ -105,6 +105,17 @@ pub struct Leave {
     pub incarnation: String,
 }
 
+/// How a meta node is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal<'a> {
+    /// It is told by the cluster, and waited for.
+    Usual,
+    /// It has asked for it, and does the rest itself.
+    Left,
+    /// It is not waited for, and may be one that only its Raft address still names.
+    Forced { tcp_addr: Option<&'a str> },
+}
+
 /// A shard on the disk of a data node, as the node tells at `GET /shards`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -233,24 +244,45 @@ impl MetaNode {
         is_unused && self.status().peers.len() == 1 && data.nodes().iter().all(is_own)
     }
 
-    /// Takes the meta role from the member with this admin address; with `force` also from one that only its Raft
-    /// address still names.
-    pub(crate) async fn remove_meta(
-        &self,
-        http_addr: &str,
-        force: bool,
-        tcp_addr: Option<&str>,
-    ) -> Result<(), OperateError> {
+    /// Takes the meta role from the member with this admin address. One that runs is back when this is over, and waits to
+    /// be added.
+    pub(crate) async fn remove_meta(&self, http_addr: &str, removal: Removal<'_>) -> Result<(), OperateError> {
         let data = self.ensure_linearizable().await?;
         let is_meant = |node: &&std::sync::Arc<Node>| {
             let Some(role) = &node.meta else { return false };
-            role.http_addr == http_addr || (force && tcp_addr == Some(role.tcp_addr.as_str()))
+            let is_named = |tcp_addr| tcp_addr == role.tcp_addr;
+            role.http_addr == http_addr || matches!(removal, Removal::Forced { tcp_addr: Some(addr) } if is_named(addr))
         };
         let Some(node) = data.meta_nodes().find(is_meant) else {
             return Err(OperateError::Failed(format!("node not found: {http_addr}")));
         };
+        let waits_for_it = removal == Removal::Usual && Some(node.id) != self.id();
+        // One that is away learns of it when it comes back.
+        let runs = waits_for_it && self.status_of(Port::Admin, http_addr).await.is_ok();
         self.remove_member(node.id).await?;
+        if !runs {
+            return Ok(());
+        }
+        let before = node.incarnation.to_string();
+        let is_back = |status: &Status| status.waits() && status.incarnation != before;
+        if !self.comes_back(Port::Admin, http_addr, is_back).await {
+            // It may be a program that ends now; it is removed all the same.
+            tracing::warn!(address = http_addr, "a node was removed, and is not back as one that waits to be added");
+        }
         Ok(())
+    }
+
+    /// Waits until who was removed, and closes its ports for a moment, is back; whether it is.
+    async fn comes_back(&self, port: Port, addr: &str, is_back: impl Fn(&Status) -> bool) -> bool {
+        let back = async {
+            loop {
+                tokio::time::sleep(LEAVE_PAUSE).await;
+                if self.status_of(port, addr).await.is_ok_and(|status| is_back(&status)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(LEAVE_DEADLINE, back).await.is_ok()
     }
 
     /// Leaves the cluster; the program then starts anew, with an empty directory.
@@ -260,9 +292,9 @@ impl MetaNode {
         let leader = self.leader().ok_or(OperateError::NoLeader)?;
         let own = self.0.config.http_addr.clone();
         if Some(leader.id) == self.id() {
-            self.remove_meta(&own, false, None).await?;
+            self.remove_meta(&own, Removal::Left).await?;
         } else {
-            let form = Sent::Form(Bytes::from(format!("httpAddr={own}")));
+            let form = Sent::Form(Bytes::from(format!("httpAddr={own}&leaves=true")));
             let answer = self.tell(Port::Admin, &leader.http_addr, "/remove", form, LEAVE_DEADLINE).await?;
             if !answer.status.is_success() {
                 return Err(OperateError::Failed(error_of(&answer)));
@@ -315,18 +347,10 @@ impl MetaNode {
         if !answer.status.is_success() {
             return Err(OperateError::Failed(error_of(&answer)));
         }
-        // It closes its ports for a moment and comes back as somebody who waits.
-        let gone = async {
-            loop {
-                tokio::time::sleep(LEAVE_PAUSE).await;
-                if self.status_of(Port::Peer, addr).await.is_ok_and(|status| status.waits()) {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(LEAVE_DEADLINE, gone)
-            .await
-            .map_err(|_| OperateError::Failed(format!("{addr} was removed, but has not emptied itself in time")))
+        match self.comes_back(Port::Peer, addr, Status::waits).await {
+            true => Ok(()),
+            false => Err(OperateError::Failed(format!("{addr} was removed, but has not emptied itself in time"))),
+        }
     }
 
     /// Puts the node at `new_addr` in the place of the data node at `old_addr`: its number and its shards stay.

@@ -107,11 +107,17 @@ async fn a_data_node_gets_another_address() {
     .assert_eq(&meta.heard());
 }
 
-const MEMBER: &str = r#"200 {"nodeType":"meta","leader":"m1:8089","httpAddr":"m2:8091","raftAddr":"m2:8089","peers":["m1:8089","m2:8089"]}"#;
+const MEMBER: &str = r#"200 {"nodeType":"meta","leader":"m1:8089","httpAddr":"m2:8091","raftAddr":"m2:8089","peers":["m1:8089","m2:8089"],"incarnation":"1"}"#;
+
+/// The same one, about to stop; and after it was started again.
+const LEAVES: &str = r#"200 {"nodeType":"meta","leader":"","peers":null,"incarnation":"1"}"#;
+const WAITS: &str = r#"200 {"nodeType":"meta","leader":"","peers":null,"incarnation":"2"}"#;
 
 #[tokio::test]
-async fn a_meta_node_is_told_to_leave() {
-    let mut target = Fake::start("127.40.7.2:8091", &[("GET /status", MEMBER), ("POST /leave", "204")]).await;
+async fn a_meta_node_is_told_to_leave_and_waited_for() {
+    let status = |answer| ("GET /status", answer);
+    let answers = [MEMBER, "503 later", LEAVES, WAITS, MEMBER, WAITS].map(status);
+    let mut target = Fake::start("127.40.7.2:8091", &[&answers[..], &[("POST /leave", "204")]].concat()).await;
     let words = ["-bind", "127.40.7.1:8091", "remove-meta", "127.40.7.2:8091"];
     expect![[r#"
         Remove 127.40.7.2:8091 from the cluster [y/N]: 
@@ -121,6 +127,9 @@ async fn a_meta_node_is_told_to_leave() {
     expect![[r#"
         GET /status
         POST /leave
+        GET /status
+        GET /status
+        GET /status
     "#]]
     .assert_eq(&target.heard());
     assert_eq!(ctl_on("h", "Y", &words).await.code, 0);
@@ -129,7 +138,9 @@ async fn a_meta_node_is_told_to_leave() {
 
 #[tokio::test]
 async fn only_yes_is_yes() {
-    let mut target = Fake::start("127.40.8.2:8091", &[("GET /status", MEMBER), ("POST /leave", "204")]).await;
+    let asked = [("GET /status", MEMBER); 7];
+    let leaves = [("POST /leave", "204"), ("GET /status", WAITS)];
+    let mut target = Fake::start("127.40.8.2:8091", &[&asked[..], &leaves].concat()).await;
     for no in ["n\n", "\n", "", "yes\n", "no\ny\n", "\0"] {
         let said = ctl_on("h", no, &["remove-meta", "127.40.8.2:8091"]).await;
         assert_eq!(said.out, "Remove 127.40.8.2:8091 from the cluster [y/N]: \n", "{no:?}");

@@ -10,7 +10,7 @@ use stdx::form::Fields;
 use super::Admin;
 use super::reply::{self, Reply};
 use crate::announcements::{ANNOUNCEMENT_BYTES_MAX, Announcement};
-use crate::operate::{Enter, OperateError};
+use crate::operate::{Enter, OperateError, Removal};
 
 /// How far ahead groups are ended when nothing is said.
 const TRUNCATE_DELAY: &str = "1m0s";
@@ -102,9 +102,13 @@ impl Admin {
     }
 
     async fn remove_meta(&self, form: &Fields) -> Result<(), OperateError> {
-        let force = form.is_true("force");
         let tcp_addr = Some(form.get("tcpAddr")).filter(|addr| !addr.is_empty());
-        self.node.remove_meta(required(form, "httpAddr")?, force, tcp_addr).await
+        let removal = match (form.is_true("force"), form.is_true("leaves")) {
+            (true, _) => Removal::Forced { tcp_addr },
+            (false, true) => Removal::Left,
+            (false, false) => Removal::Usual,
+        };
+        self.node.remove_meta(required(form, "httpAddr")?, removal).await
     }
 
     async fn remove_data(&self, form: &Fields) -> Result<(), OperateError> {

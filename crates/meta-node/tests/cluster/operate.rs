@@ -199,36 +199,37 @@ async fn data_nodes_are_added_found_replaced_and_removed() {
 #[tokio::test]
 async fn who_leaves_or_is_removed_waits_to_be_somebody_else() {
     let (temp, switch) = (tempfile::tempdir().expect("a directory"), Switch::default());
-    let [a, b, c] = waiting(temp.path(), &switch, ["a", "b", "c"]).await;
-    for process in [&a, &b, &c] {
-        added(&a.peer(), "/join", &format!("addr={}", process.peer())).await;
+    let mut processes = Vec::from(waiting(temp.path(), &switch, ["a", "b", "c"]).await);
+    let first = processes[0].peer();
+    for process in &processes {
+        added(&first, "/join", &format!("addr={}", process.peer())).await;
     }
-    let leads = leader(&[&a, &b, &c]).await;
-    let [leaves, removed] = match leads.node.id().map(|id| id.0) {
-        Some(1) => [&b, &c],
-        Some(2) => [&a, &c],
-        _ => [&a, &b],
-    };
+    let leads = leader(&processes.iter().collect::<Vec<_>>()).await.node.id();
+    let leads = processes.iter().position(|process| process.node.id() == leads).expect("one of them");
+    let leads = processes.remove(leads);
+    let [leaves, removed] = <[Process; 2]>::try_from(processes).unwrap_or_else(|_| panic!("two others"));
+    let removed_addr = removed.peer();
     assert_eq!(post(&leaves.peer(), "/leave", FORM, b"").await.0, 204);
     within("has left", leaves.node.left()).await;
     assert!(has_left(&Env::real(), &leaves.host.dir, Files::NODE).await.expect("read"));
     let removing = async {
-        let (status, text) = form(&leads.peer(), "/remove", &format!("httpAddr={}", removed.peer())).await;
+        let (status, text) = form(&leads.peer(), "/remove", &format!("httpAddr={removed_addr}")).await;
         assert_eq!((status, text.as_str()), (204, ""));
     };
-    let noticing = within("is told", removed.node.leave_when_dropped());
-    let ((), noticed) = tokio::join!(removing, noticing);
-    noticed.expect("marked");
+    // The answer comes once it is back as somebody else, who can be added at once.
+    let noticing = async {
+        within("is told", removed.node.leave_when_dropped()).await.expect("marked");
+        removed.stop().await.restart().await
+    };
+    let ((), back) = tokio::join!(removing, noticing);
+    assert_eq!(back.node.id(), None);
     // The last one stays.
     let (status, text) = form(&leads.peer(), "/remove", &format!("httpAddr={}", leads.peer())).await;
     assert_eq!((status, error(&text).as_str()), (500, "unable to drop the final node in a cluster"));
     let (status, text) = post(&leads.peer(), "/leave", FORM, b"").await;
     assert_eq!((status, error(&text).as_str()), (500, "unable to drop the final node in a cluster"));
     // Started again it is nobody, and is added as somebody else.
-    let again = match leads.node.id() {
-        Some(NodeId(1)) => b.stop().await.restart().await,
-        _ => a.stop().await.restart().await,
-    };
+    let again = leaves.stop().await.restart().await;
     assert_eq!(again.node.id(), None);
 }
 
