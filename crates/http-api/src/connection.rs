@@ -4,7 +4,6 @@
 //! first two have a time limit that is kept by the stream itself, as has a client that does not take its answer. Limits
 //! while a body is read are kept where it is read.
 
-mod sniff;
 mod watched;
 
 use std::convert::Infallible;
@@ -28,7 +27,6 @@ use crate::auth::Source;
 use crate::config::{HEAD_BYTES_MAX, HEADER_COUNT_MAX};
 use crate::respond::{self, Answer, Payload};
 use crate::router;
-pub(crate) use sniff::Sniffer;
 use watched::{Phase, Watched};
 
 /// How a server is doing.

@@ -2,9 +2,9 @@
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
+use stdx::sniff::Sniffer;
 
 use crate::accept::{Wanted, takes_gzip};
-use crate::connection::Sniffer;
 use crate::redact::redact_uri;
 use crate::request::Fields;
 use crate::request::gunzip::gunzip;

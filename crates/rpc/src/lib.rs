@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod channels;
 pub mod client;
+mod heads;
 pub mod patient;
 pub mod server;
 mod trace;

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::{IntoResponse, Response};
 use env::Env;
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tls::{Listener, Stream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
@@ -26,6 +27,7 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 
 use crate::auth::{self, ClusterAuth};
+use crate::heads::{Heads, Sniffed};
 use crate::patient::Patient;
 use crate::peer::peer_server::{Peer, PeerServer};
 use crate::trace::{self, Caller};
@@ -87,12 +89,23 @@ pub async fn serve(
 async fn serve_connection(stream: Stream, caller: SocketAddr, app: Router, mut shutdown: watch::Receiver<bool>) {
     let asked = Arc::new(Notify::new());
     let (builder, first_head) = (builder(), Arc::clone(&asked));
-    let service = app.map_request(move |mut request: http::Request<Incoming>| {
+    let heads = Arc::new(Heads::default());
+    let stream = Sniffed::new(stream, Arc::clone(&heads));
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         asked.notify_one();
+        let (app, heads) = (app.clone(), Arc::clone(&heads));
+        let conflict = heads.begin(request.version());
         request.extensions_mut().insert(Caller(caller));
-        request.map(Patient::new)
+        async move {
+            let answered = match conflict {
+                true => Ok(lengths_conflict()),
+                false => app.oneshot(request.map(Patient::new)).await,
+            };
+            heads.end();
+            answered
+        }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut silent = pin!(timeout(HEADER_READ_TIMEOUT, first_head.notified()));
     let mut has_asked = false;
     loop {
@@ -111,6 +124,13 @@ async fn serve_connection(stream: Stream, caller: SocketAddr, app: Router, mut s
     connection.as_mut().graceful_shutdown();
     // What the peer still wants is bounded by its own deadlines.
     let _ = connection.await;
+}
+
+/// The answer to a request that tells its length twice: whoever stands between us and the client may have read another
+/// one than we do.
+fn lengths_conflict() -> Response {
+    let text = "400 Bad Request: both Content-Length and Transfer-Encoding";
+    (http::StatusCode::BAD_REQUEST, [(http::header::CONNECTION, "close")], text).into_response()
 }
 
 fn builder() -> Builder<TokioExecutor> {

@@ -154,6 +154,23 @@ async fn a_connection_between_nodes_may_be_idle() {
     driver.abort();
 }
 
+#[tokio::test]
+async fn a_length_that_is_told_twice_is_refused() {
+    let server = Server::start().await;
+    let twice = "POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let since = Instant::now();
+    let (answer, _) = rest(server.say(twice).await, since).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("both Content-Length"), "{answer}");
+    // Also behind another one.
+    let mut stream = server.say("POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na: b\n").await;
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    stream.write_all(twice.as_bytes()).await.expect("sent");
+    let (answer, _) = rest(stream, since).await;
+    assert!(answer.contains("HTTP/1.1 400 ") && answer.contains("both Content-Length"), "{answer}");
+}
+
 /// Lets the server do what it can do now.
 async fn settle() {
     for _ in 0..100 {

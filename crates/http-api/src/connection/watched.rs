@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use stdx::sniff::Sniffer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::sniff::Sniffer;
 use crate::api::Api;
 use crate::stats::HttpStats;
 

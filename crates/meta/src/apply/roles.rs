@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::MetaIndex;
 
-use super::users::{add, remove};
+use super::users::{OWNER_NAME_BYTES_MAX, add, remove};
 use super::{DONE, NOTHING_TO_DO, Outcome};
 use crate::command::Rejection;
 use crate::data::{Data, PermissionMap, Role};
@@ -102,6 +102,7 @@ impl Data {
     fn check_role_name(&self, name: &str) -> Result<(), Rejection> {
         match self.role(name) {
             _ if name.is_empty() => Err(Rejection::RoleNameRequired),
+            _ if name.len() > OWNER_NAME_BYTES_MAX => Err(Rejection::NameTooLong),
             Some(_) => Err(Rejection::RoleExists),
             None => Ok(()),
         }

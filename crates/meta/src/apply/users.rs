@@ -7,10 +7,16 @@ use super::{DONE, NOTHING_TO_DO, Outcome};
 use crate::command::Rejection;
 use crate::data::{Data, PermissionMap, Privilege, User};
 
+/// Longest name of a user or a role, in bytes. The reference has no limit; one request must not fill the metadata.
+pub(super) const OWNER_NAME_BYTES_MAX: usize = 1_024;
+
 impl Data {
     pub(super) fn create_user(&mut self, name: &str, hash: &str, admin: bool) -> Outcome {
         if name.is_empty() {
             return Err(Rejection::UsernameRequired);
+        }
+        if name.len() > OWNER_NAME_BYTES_MAX {
+            return Err(Rejection::NameTooLong);
         }
         if hash.is_empty() {
             return Err(Rejection::PasswordRequired);

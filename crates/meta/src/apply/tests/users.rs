@@ -29,8 +29,12 @@ fn users_are_listed_as_they_came_and_are_unique() {
     world.refused(&create("paul", "h", true), "user already exists");
     world.refused(&create("", "h", false), "username required");
     world.refused(&create("x", "", false), "password or hash required");
+    world.refused(&create(&"x".repeat(1_025), "h", false), "name too long");
+    world.refused(&Command::CreateRole { name: "x".repeat(1_025) }, "name too long");
     let names: Vec<_> = world.data.users().iter().map(|user| user.name.as_str()).collect();
     assert_eq!(names, ["paul", "anna"]);
+    // The reference takes any; this is more than anybody has.
+    world.done(&create(&"x".repeat(1_024), "h", false));
     world.done(&Command::DropUser { name: "paul".to_owned() });
     world.refused(&Command::DropUser { name: "paul".to_owned() }, "user not found");
 }

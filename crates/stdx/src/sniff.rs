@@ -10,7 +10,7 @@ const NAME_BYTES_MAX: usize = 18;
 
 /// Looks at the bytes of one head as they come.
 #[derive(Debug, Default)]
-pub(crate) struct Sniffer {
+pub struct Sniffer {
     /// The current line up to its colon, in small letters.
     name: [u8; NAME_BYTES_MAX],
     name_len: usize,
@@ -34,7 +34,7 @@ enum Line {
 
 impl Sniffer {
     /// Looks at more bytes.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.line = match (self.line, byte) {
                 (Line::Over, _) => return,
@@ -70,7 +70,7 @@ impl Sniffer {
     }
 
     /// Whether the head names a length twice.
-    pub(crate) fn lengths_conflict(&self) -> bool {
+    pub fn lengths_conflict(&self) -> bool {
         self.has_length && self.has_encoding
     }
 }
