@@ -64,6 +64,8 @@ pub(crate) struct MetaNode {
 pub(crate) struct Status {
     #[serde(deserialize_with = "or_empty")]
     pub(crate) node_type: String,
+    /// Whether a meta node is a data node, too; told by our own nodes.
+    pub(crate) holds_data: bool,
     /// The identity of its directory, told by our own nodes.
     #[serde(deserialize_with = "or_empty")]
     pub(crate) incarnation: String,

@@ -88,7 +88,10 @@ pub(crate) async fn remove_meta(ctl: &mut Ctl<'_>, words: &[String]) -> Result<(
         ctl.post(&ctl.bound()?, "/remove", &form).await?;
     } else {
         ctl.post(&target, "/leave", &[]).await?;
-        comes_back(ctl, address, &before).await?;
+        // One that holds points goes on as a data node.
+        if !before.holds_data {
+            comes_back(ctl, address, &before).await?;
+        }
     }
     ctl.terminal.say(format_args!("Removed meta node at {address}"))?;
     Ok(())

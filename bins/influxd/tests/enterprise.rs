@@ -464,6 +464,23 @@ fn nodes_of_both_kinds_make_one_cluster() -> anyhow::Result<()> {
     data.query("CREATE DATABASE d WITH REPLICATION 2")?;
     data.write(0, 10)?;
     ensure!(classic.nodes[0].rows("d", "SELECT count(v) FROM m")?[0][1] == 10);
+
+    // The classic one goes on as a data node when it is no meta node any more: there is nothing to wait for.
+    let status = testkit::http::request("GET", "127.21.6.1:8091", "/status", b"")?;
+    ensure!(status.body.contains(r#""holdsData":true"#), "{}", status.body);
+    let began = Instant::now();
+    let removed = until("a leader", SOON, || {
+        for host in ["127.21.6.2:8091", "127.21.6.1:8091"] {
+            let answer = testkit::http::post_form(host, "/remove", "httpAddr=127.21.6.1:8091")?;
+            if answer.status != 307 && !answer.body.contains("no leader") {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    })?;
+    ensure!(removed.status == 204, "{} {}", removed.status, removed.body);
+    ensure!(began.elapsed() < SOON / 2, "it was waited for: {:?}", began.elapsed());
+    ensure!(data.count()? == 10);
     Ok(())
 }
 

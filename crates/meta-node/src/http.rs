@@ -270,6 +270,8 @@ impl Admin {
         let status = self.node.status();
         let config = self.node.config();
         let peers = (status.id.is_some()).then_some(status.peers);
+        let data = self.node.data();
+        let holds_data = status.id.and_then(|id| data.node(id)).is_some_and(|node| node.data.is_some());
         Reply::json(&json!({
             "nodeType": "meta",
             "leader": status.leader.map(|leader| leader.tcp_addr).unwrap_or_default(),
@@ -277,6 +279,7 @@ impl Admin {
             "raftAddr": config.tcp_addr,
             "peers": peers,
             "incarnation": self.node.incarnation().to_string(),
+            "holdsData": holds_data,
         }))
     }
 

@@ -256,7 +256,8 @@ impl MetaNode {
         let Some(node) = data.meta_nodes().find(is_meant) else {
             return Err(OperateError::Failed(format!("node not found: {http_addr}")));
         };
-        let waits_for_it = removal == Removal::Usual && Some(node.id) != self.id();
+        // One that holds points goes on as a data node.
+        let waits_for_it = removal == Removal::Usual && Some(node.id) != self.id() && node.data.is_none();
         // One that is away learns of it when it comes back.
         let runs = waits_for_it && self.status_of(Port::Admin, http_addr).await.is_ok();
         self.remove_member(node.id).await?;

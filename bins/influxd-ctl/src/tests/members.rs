@@ -137,6 +137,16 @@ async fn a_meta_node_is_told_to_leave_and_waited_for() {
 }
 
 #[tokio::test]
+async fn a_meta_node_that_goes_on_as_a_data_node_is_not_waited_for() {
+    let both = MEMBER.replace(r#""nodeType""#, r#""holdsData":true,"nodeType""#);
+    let answers = [("GET /status", both.as_str()), ("POST /leave", "204")];
+    let mut target = Fake::start("127.40.14.2:8091", &answers).await;
+    let said = ctl_on("h", "", &["remove-meta", "-y", "127.40.14.2:8091"]).await;
+    assert_eq!((said.out.as_str(), said.code), ("Removed meta node at 127.40.14.2:8091\n", 0));
+    assert_eq!(target.heard(), "GET /status\nPOST /leave\n");
+}
+
+#[tokio::test]
 async fn only_yes_is_yes() {
     let asked = [("GET /status", MEMBER); 7];
     let leaves = [("POST /leave", "204"), ("GET /status", WAITS)];
