@@ -42,6 +42,9 @@ ok "metadata is kept" test -n "$(ls "$root/var/lib/influxdb/meta")"
 ok "a changed configuration is kept" test -f "$root/etc/influxdb/influxdb-meta.conf.rpmsave"
 
 ok "influxdb installs" by_rpm -i "$(file packages influxdb)"
+refused "forms no cluster in what a meta node left" in_root /etc/init.d/influxdb start
+ok "which is put away" in_root mv /var/lib/influxdb/meta /var/lib/influxdb/meta.former
+ok "for a directory of its own" in_root install -d -o influxdb -g influxdb -m 755 /var/lib/influxdb/meta
 ok "starts" in_root /etc/init.d/influxdb start
 soon "8086 answers" curl -sf http://localhost:8086/ping
 ok "is erased" by_rpm -e influxdb
