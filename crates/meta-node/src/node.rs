@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::{DirLock, Env, OpenMode, TaskHandle};
-use meta::codec::{CodecError, decode_command, encode_entry, encode_outcome, encode_snapshot};
+use meta::codec::{CodecError, decode_command, decode_snapshot, encode_entry, encode_outcome, encode_snapshot};
 use meta::{Command, Data, History, Incarnation, LeaderFacts, Rejection, Reply};
 use model::{MetaIndex, NodeId, Timestamp};
 use openraft::error::{CheckIsLeaderError, ClientWriteError, ForwardToLeader};
 use openraft::raft::AppendEntriesResponse;
-use openraft::{BasicNode, Raft, Snapshot, SnapshotPolicy};
+use openraft::{BasicNode, Raft, Snapshot, SnapshotMeta, SnapshotPolicy, Vote};
 use parking_lot::Mutex;
 use tls::Dialer;
 use tokio::sync::watch;
@@ -114,6 +114,7 @@ pub(crate) struct Running {
     /// For calls that are not openraft's.
     peers: Arc<Peers>,
     log: LogStore,
+    snapshots: SnapshotDir,
     /// The latest recovery that this node went through.
     recovered: Option<Recovery>,
     /// Whether what comes first after a recovery is done; a leader takes no other command before that.
@@ -580,7 +581,12 @@ impl MetaNode {
             Body::GiveWay { leader, next } => RaftReply::Agreed(self.give_way(&running, leader, next).await),
             Body::Stand { leader, last_log } => RaftReply::Agreed(self.succeed(&running, leader, last_log).await),
             Body::Snapshot { vote, meta, data } => {
-                let snapshot = Snapshot { meta, snapshot: Box::new(Bytes::from(data.0)) };
+                let data = Bytes::from(data.0);
+                if let Err(error) = self.keep_before_purge(&running, vote, &meta, &data).await {
+                    tracing::warn!(%error, "a snapshot of the leader is not taken");
+                    return stopped;
+                }
+                let snapshot = Snapshot { meta, snapshot: Box::new(data) };
                 let reply = running.raft.install_full_snapshot(vote, snapshot).await;
                 if reply.as_ref().is_ok_and(|reply| reply.vote == vote) {
                     self.heard_of_leader();
@@ -588,6 +594,29 @@ impl MetaNode {
                 reply.map_or(stopped, RaftReply::Snapshot)
             }
         }
+    }
+
+    /// Has a snapshot on the disk before openraft hears of it: openraft takes the entries that it covers out of the log
+    /// while it is still being written, and without either a node does not start again.
+    async fn keep_before_purge(
+        &self,
+        running: &Running,
+        vote: Vote<u64>,
+        meta: &SnapshotMeta<u64, BasicNode>,
+        data: &Bytes,
+    ) -> Result<(), StartError> {
+        let is_news = {
+            let metrics = running.raft.metrics();
+            let metrics = metrics.borrow();
+            metrics.vote <= vote && metrics.last_applied < meta.last_log_id
+        };
+        if !is_news {
+            return Ok(());
+        }
+        let bytes = data.clone();
+        let read = self.0.env.blocking(move || decode_snapshot(&bytes).map(drop)).await;
+        read.map_err(|error| StartError::Raft(error.to_string()))?;
+        Ok(running.snapshots.write(meta.clone(), data.clone()).await?)
     }
 
     /// The versions of the metadata from now on, the present one first. They never go backwards.
@@ -866,6 +895,7 @@ impl MetaNode {
             member.raft_started = true;
             self.remember(member).await?;
         }
+        let kept = snapshots.clone();
         let machine = Machine::restore(env, snapshots, Arc::clone(&self.0.history), self.0.data.clone()).await?;
         let machine = machine.watched(id.0, config.witness.clone());
         let peers = Arc::new(Peers {
@@ -892,7 +922,7 @@ impl MetaNode {
         let settled = Arc::new(AtomicBool::new(recovered.is_none()));
         let tasks = Arc::new(Tasks(tasks));
         log.be_patient();
-        *self.0.running.lock() = Some(Running { id, raft, peers, log, recovered, settled, tasks });
+        *self.0.running.lock() = Some(Running { id, raft, peers, log, snapshots: kept, recovered, settled, tasks });
         Ok(())
     }
 

@@ -36,12 +36,14 @@ pub(crate) type Meta = SnapshotMeta<u64, openraft::BasicNode>;
 pub(crate) struct SnapshotDir {
     env: Env,
     dir: PathBuf,
+    /// Held while one is written and old ones are removed.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SnapshotDir {
     /// Makes the directory when it is missing.
     pub(crate) async fn open(env: &Env, dir: &Path) -> io::Result<SnapshotDir> {
-        let opened = SnapshotDir { env: env.clone(), dir: dir.to_owned() };
+        let opened = SnapshotDir { env: env.clone(), dir: dir.to_owned(), writing: Arc::default() };
         let (fs, dir) = (Arc::clone(env.fs()), dir.to_owned());
         env.blocking(move || fs.create_dir_durable(&dir).map_err(naming(&dir))).await?;
         Ok(opened)
@@ -66,6 +68,7 @@ impl SnapshotDir {
 
     /// Writes a snapshot; afterwards it is durable and the oldest ones are gone. A full disk is waited for.
     pub(crate) async fn write(&self, meta: Meta, data: Bytes) -> io::Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
         let snapshot = Arc::new((meta, data));
         loop {
             let (fs, dir, snapshot) = (Arc::clone(self.env.fs()), self.dir.clone(), Arc::clone(&snapshot));
