@@ -281,18 +281,10 @@ pub async fn ask(
         let answer = tokio::time::timeout(left(), asking).await;
         match answer.unwrap_or_else(|_| Err(BringError::Unknown(no_leader()))) {
             Ok(answer) => {
-                let member = Member {
-                    id: answer.id,
-                    cluster_id: answer.cluster_id,
-                    meta_servers: answer.meta_servers,
-                    meta: false,
-                    raft_started: false,
-                    recoveries: answer.recoveries,
-                    group: answer.group,
-                };
-                let taken = Arrival { progress: Progress::Taken(member), ..arrival };
+                let index = answer.index;
+                let taken = Arrival { progress: Progress::Taken(answer.into_data_member()), ..arrival };
                 taken.store(env, dir).await?;
-                return Ok((taken, answer.index));
+                return Ok((taken, index));
             }
             Err(BringError::Chosen) => {
                 tracing::info!("numbers of shards were given to others meanwhile, others are chosen");

@@ -212,6 +212,19 @@ impl JoinRequest {
 }
 
 impl JoinAnswer {
+    /// What a data node without the meta role writes down of it.
+    pub(crate) fn into_data_member(self) -> Member {
+        Member {
+            id: self.id,
+            cluster_id: self.cluster_id,
+            meta_servers: self.meta_servers,
+            meta: false,
+            raft_started: false,
+            recoveries: self.recoveries,
+            group: self.group,
+        }
+    }
+
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let json = AnswerJson {
             id: self.id.0,
@@ -304,15 +317,7 @@ pub async fn join_data(
     }
     let request = JoinRequest { stage: Stage::Register, incarnation, id: None, meta: None, data: Some(addresses) };
     let (answer, _) = ask(dialer, auth, peers, &request).await;
-    let member = Member {
-        id: answer.id,
-        cluster_id: answer.cluster_id,
-        meta_servers: answer.meta_servers,
-        meta: false,
-        raft_started: false,
-        recoveries: answer.recoveries,
-        group: answer.group,
-    };
+    let member = answer.into_data_member();
     identity::store_member(env, dir, Files::NODE, &member).await?;
     Ok(member)
 }
